@@ -1,0 +1,81 @@
+/* The arithmetic of docs/numerics.md for one element or one block: what every backend must reproduce bit for bit.
+ * Runs with FTZ and DAZ set (fa_fp_enter); compiled without contraction. */
+#ifndef FA_BACKEND_SCALAR_H
+#define FA_BACKEND_SCALAR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint32_t fa_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static inline float fa_from_bits(uint32_t u) {
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* Rule 1. The product of two code values in units of 1/16, rounded to nearest even: adding 1.5 * 2^19, whose last mantissa
+ * bit is worth 1/16, rounds; the low bits of the sum are the integer. */
+static inline int32_t fa_product_16ths(float w, float a) {
+    float t = w * a + 786432.0f; /* the product is exact: 8 significant bits */
+    return (int32_t)(fa_bits(t) - fa_bits(786432.0f));
+}
+
+/* Rule 2. One K block's contribution: acc + sum * (scale_a * scale_w), `sum` in 16ths. */
+static inline float fa_block_add(float acc, int32_t sum, float scale_a, float scale_w) {
+    float s = (float)sum * 0.0625f; /* one rounding; the power of two is exact */
+    float scale = scale_a * scale_w;
+    float scaled = s * scale;
+    return acc + scaled;
+}
+
+/* Rule 3. The tree over 16 partial sums: j + (j+8), + (j+4), + (j+2), + (j+1). */
+static inline float fa_tree_16(const float *partial) {
+    float p[8];
+    for (int j = 0; j < 8; j++) p[j] = partial[j] + partial[j + 8];
+    for (int j = 0; j < 4; j++) p[j] = p[j] + p[j + 4];
+    for (int j = 0; j < 2; j++) p[j] = p[j] + p[j + 2];
+    return p[0] + p[1];
+}
+
+/* Rule 5. exp: clamp, n = round(x / ln 2), r = x - n ln 2 in two parts, a polynomial of degree 5 (coefficients of Cephes'
+ * expf, S. Moshier), then two exact multiplications by powers of two, of which the last may overflow or flush.
+ * NaN stays NaN; below -88 it is 0, above 89 infinity. */
+static inline float fa_exp(float x) {
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+    x = x < -88.0f ? -88.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    float t = x * 1.44269504f + magic;
+    uint32_t n = fa_bits(t) - fa_bits(magic);
+    float fn = t - magic;
+    float r = x - fn * 0.693359375f;
+    r = r - fn * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    float r2 = r * r;
+    p = p * r2 + r;
+    p = p + 1.0f;
+    uint32_t half = (uint32_t)((int32_t)n >> 1);
+    float first = fa_from_bits((half + 127u) << 23);
+    float second = fa_from_bits((n - half + 127u) << 23);
+    return p * first * second;
+}
+
+static inline float fa_sigmoid(float x) {
+    return 1.0f / (1.0f + fa_exp(-x));
+}
+
+static inline float fa_silu(float x) {
+    return x / (1.0f + fa_exp(-x));
+}
+
+#endif
