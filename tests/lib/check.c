@@ -34,17 +34,21 @@ _Noreturn void check_skip(const char *fmt, ...) {
     longjmp(leave, SKIPPED);
 }
 
+/* PASSED, FAILED or SKIPPED. */
+static int run_case(const check_case *c) {
+    current = c->name;
+    int verdict = setjmp(leave);
+    if (verdict != PASSED) return verdict;
+    c->run(c->arg);
+    printf("ok %s\n", c->name);
+    return PASSED;
+}
+
 int check_main(int argc, char **argv, const check_case *cases, size_t n) {
     int failed = 0;
     for (size_t i = 0; i < n; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
-        current = cases[i].name;
-        int verdict = setjmp(leave);
-        if (verdict == PASSED) {
-            cases[i].run(cases[i].arg);
-            printf("ok %s\n", current);
-        }
-        failed += verdict == FAILED;
+        failed += run_case(&cases[i]) == FAILED;
         fflush(stdout);
     }
     return failed != 0;
