@@ -1,0 +1,21 @@
+/* The subcommands of `fathom`. To add one, add its line here and write cli_NAME in host/cli/NAME.c. */
+#ifndef FA_CLI_CLI_H
+#define FA_CLI_CLI_H
+
+/* name, help of one line; the order is that of `fathom --help` */
+#define CLI_COMMANDS(X)
+
+typedef struct cli_command {
+    const char *name, *help;
+    /* argv[0] is "fathom NAME"; returns an exit code. May leave through argp (--help, usage errors). */
+    int (*run)(int argc, char **argv);
+} cli_command;
+
+/* Exit codes. */
+enum { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2 };
+
+#define CLI_PROTOTYPE(name, help) int cli_##name(int argc, char **argv);
+CLI_COMMANDS(CLI_PROTOTYPE)
+#undef CLI_PROTOTYPE
+
+#endif

@@ -1,0 +1,207 @@
+#include "host/cli/common.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/cli.h"
+
+int cli_fail(const char *fmt, ...) {
+    va_list args;
+    int saved = errno; /* for %m */
+    fflush(stdout);
+    fputs("fathom: ", stderr);
+    va_start(args, fmt);
+    errno = saved;
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return CLI_ERROR;
+}
+
+bool cli_int(const char *text, int64_t min, int64_t max, int64_t *out) {
+    char *end;
+    if (isspace((unsigned char)*text)) return false;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end || errno || v < min || v > max) return false;
+    *out = v;
+    return true;
+}
+
+bool cli_number(const char *text, double min, double max, double *out) {
+    char *end;
+    if (isspace((unsigned char)*text)) return false;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= min && v <= max)) return false;
+    *out = v;
+    return true;
+}
+
+int64_t cli_option_int(const struct argp_state *state, const char *option, const char *text, int64_t min,
+                       int64_t max) {
+    int64_t v = 0;
+    if (!cli_int(text, min, max, &v))
+        argp_error(state, "%s: expected a whole number in %lld..%lld, found '%s'", option, (long long)min,
+                   (long long)max, text);
+    return v;
+}
+
+double cli_option_number(const struct argp_state *state, const char *option, const char *text, double min,
+                         double max) {
+    double v = 0;
+    if (!cli_number(text, min, max, &v))
+        argp_error(state, "%s: expected a number in %g..%g, found '%s'", option, min, max, text);
+    return v;
+}
+
+fa_status cli_parse_ids(const char *text, int32_t **ids, size_t *n, fa_error *e) {
+    size_t most = 1;
+    for (const char *p = text; *p; p++) most += *p == ',';
+    *n = 0;
+    *ids = malloc(most * sizeof **ids);
+    if (!*ids) return fa_fail(e, FA_ENOMEM, "ids: memory ran out");
+    const char *p = text + strspn(text, " \t\r\n");
+    while (*p || *n) { /* an id must follow each comma */
+        char *end;
+        errno = 0;
+        long v = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : -1;
+        if (v < 0 || v > INT32_MAX || errno) break;
+        (*ids)[(*n)++] = (int32_t)v;
+        p = end + strspn(end, " \t\r\n");
+        if (!*p) return FA_OK;
+        if (*p != ',') break;
+        p++;
+        p += strspn(p, " \t\r\n");
+    }
+    if (!*p && !*n) return FA_OK;
+    free(*ids);
+    *ids = NULL;
+    return fa_fail(e, FA_EINVAL, "ids: expected numbers with commas between them, found '%.20s'", p);
+}
+
+void cli_print_ids(FILE *f, const int32_t *ids, size_t n) {
+    for (size_t i = 0; i < n; i++) fprintf(f, "%s%d", i ? "," : "", ids[i]);
+    fputc('\n', f);
+}
+
+fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_error *e) {
+    *text = NULL;
+    *n = 0;
+    size_t capacity = 0, got;
+    do {
+        if (capacity - *n < 4096) {
+            capacity = capacity * 2 + 65536;
+            char *more = realloc(*text, capacity);
+            if (!more) {
+                free(*text);
+                *text = NULL;
+                return fa_fail(e, FA_ENOMEM, "%s: memory ran out", name);
+            }
+            *text = more;
+        }
+        got = fread(*text + *n, 1, capacity - *n - 1, f);
+        *n += got;
+    } while (got);
+    (*text)[*n] = 0;
+    if (!ferror(f)) return FA_OK;
+    free(*text);
+    *text = NULL;
+    return fa_fail(e, FA_EIO, "%s: %m", name);
+}
+
+enum { BAR_COLUMNS = 30 };
+
+void cli_progress(void *ctx, int64_t done, int64_t total) {
+    cli_progress_bar *bar = ctx;
+    if (total <= 0 || !isatty(STDERR_FILENO)) return;
+    if (done >= total) {
+        cli_progress_end(bar);
+        return;
+    }
+    int permille = (int)((double)done / (double)total * 1000);
+    if (permille + 1 == bar->permille) return;
+    bar->permille = permille + 1;
+    char cells[BAR_COLUMNS + 1];
+    memset(cells, ' ', BAR_COLUMNS);
+    memset(cells, '#', (size_t)(permille * BAR_COLUMNS / 1000));
+    cells[BAR_COLUMNS] = 0;
+    fprintf(stderr, "\r%s [%s] %3d %%", bar->label, cells, permille / 10);
+    fflush(stderr);
+}
+
+void cli_progress_end(cli_progress_bar *bar) {
+    if (!bar->permille) return;
+    bar->permille = 0;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+}
+
+/* ---- option parsers ---- */
+
+static error_t parse_model(int key, char *arg, struct argp_state *state) {
+    const char **model = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: {
+        const char *from_env = getenv("FATHOM_MODEL");
+        *model = from_env && *from_env ? from_env : NULL;
+        return 0;
+    }
+    case 'm': *model = arg; return 0;
+    case ARGP_KEY_END:
+        if (!*model)
+            argp_error(state,
+                       "no model: give --model PATH (a model's folder or a .gguf file) or set FATHOM_MODEL");
+        return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option model_options[] = {
+    {"model", 'm', "PATH", 0,
+     "The model: a folder with config.json, tokenizer.json and safetensors, or a .gguf file. "
+     "Default: what FATHOM_MODEL says",
+     1},
+    {0},
+};
+
+const struct argp cli_model_argp = {.options = model_options, .parser = parse_model};
+
+enum { OPTION_BACKEND = 0x1001, OPTION_NUMERICS, OPTION_CACHE, OPTION_THREADS, OPTION_CTX };
+
+static error_t parse_engine(int key, char *arg, struct argp_state *state) {
+    fathom_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->model; return 0;
+    case OPTION_BACKEND: o->backend = arg; return 0;
+    case OPTION_NUMERICS: o->numerics = arg; return 0;
+    case OPTION_CACHE: o->cache = arg; return 0;
+    case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
+    case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 0, INT32_MAX); return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option engine_options[] = {
+    {"backend", OPTION_BACKEND, "NAME", 0, "auto (default), cpu, or reference (slow, for checking)", 2},
+    {"numerics", OPTION_NUMERICS, "NAME", 0,
+     "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)",
+     2},
+    {"cache", OPTION_CACHE, "TYPE", 0, "What the KV cache keeps: auto (default), f32, bf16 or fp8", 2},
+    {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 2},
+    {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192",
+     2},
+    {0},
+};
+
+static const struct argp_child engine_children[] = {{&cli_model_argp, 0, NULL, 0}, {0}};
+
+const struct argp cli_engine_argp = {
+    .options = engine_options,
+    .parser = parse_engine,
+    .children = engine_children,
+};
