@@ -62,6 +62,8 @@ typedef struct fa_text {
     size_t n, capacity;
 } fa_text;
 void fa_text_free(fa_text *t);
+/* Appends n bytes and keeps the text terminated. FA_ENOMEM leaves it as it was. */
+fa_status fa_text_append(fa_text *t, const char *bytes, size_t n);
 fa_status fa_decoder_feed(fa_decoder *d, const fa_tokenizer *t, int32_t id, bool skip_special, fa_text *append,
                           fa_error *e);
 /* The end of the stream: what is still held becomes U+FFFD. */
