@@ -1,71 +1,163 @@
-# fathom: one non-recursive Makefile. `make help` lists the targets.
-BUILD   ?= build
-PREFIX  ?= /usr/local
-ifeq ($(origin CC),default)
-CC      := gcc
-endif
+# fathom: one non-recursive Makefile. `make help` lists the targets. Objects and programs go to $(BUILD).
 VERSION := 0.1.0
+SOVERSION := 0
+BUILD  ?= build
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
 
-PACKAGES := libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev
-PKGS     := jansson libpcre2-8 libutf8proc numa
+# V=1 shows whole command lines
+quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
-WARN     := -Wall -Wextra -Werror -Wno-format-zero-length
-CPPFLAGS += -I. -D_GNU_SOURCE -DFATHOM_VERSION='"$(VERSION)"'
-CFLAGS   ?= -O2 -g
-CFLAGS   += -std=gnu11 $(WARN) -ffp-contract=off -fopenmp -fvisibility=hidden $(SANITIZE)
-LDFLAGS  += -fopenmp $(SANITIZE)
-LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+# Debian packages: to build, to fetch the example model, to test, to lint
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev
+FETCH_PACKAGES := python3 python3-pip ca-certificates
+TEST_PACKAGES  := valgrind
+LINT_PACKAGES  := clang-format clang-tidy cppcheck
+
+# what libfathom links to
+LIB_PKGS := jansson libpcre2-8 libutf8proc numa
+LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
+
+WARN          := -Wall -Wextra -Werror -Wno-format-zero-length
+CFLAGS        ?= -O2 -g
+ALL_CPPFLAGS   = -I. -D_GNU_SOURCE -DFATHOM_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS     = -std=gnu11 $(WARN) -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden $(CFLAGS) $(ISA_CFLAGS) $(SANITIZE)
+ALL_LDFLAGS    = -fopenmp $(SANITIZE) $(LDFLAGS)
 
 # the library is everything under host/ but the command line; quant/ belongs to it
-LIB_SRC  := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c \
-              host/cache/*.c host/model/*.c host/engine/*.c host/server/*.c quant/*.c)
-CLI_SRC  := $(wildcard host/cli/*.c)
-TEST_SRC := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/fuzz/*.c)
-TLIB_SRC := $(wildcard tests/lib/*.c)
+LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
+               host/model/*.c host/engine/*.c host/server/*.c quant/*.c)
+CLI_SRC   := $(wildcard host/cli/*.c)
+TLIB_SRC  := $(wildcard tests/lib/*.c)
+TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
-obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-LIB_OBJ  := $(call obj,$(LIB_SRC))
-PIC_OBJ  := $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SRC))
+object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
+LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
 
-# kernels for one instruction set live in files that say so
-$(BUILD)/obj/%_avx2.o $(BUILD)/pic/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
-$(BUILD)/obj/%_avx512.o $(BUILD)/pic/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+# a missing compiler or library is said once and plainly, not by the first file that fails
+SETS_UP := help deps run test lint asan valgrind clean uninstall
+ifneq ($(filter-out $(SETS_UP),$(or $(MAKECMDGOALS),all)),)
+ifeq ($(and $(LIBS),$(shell command -v $(CC))),)
+$(error The compiler or a library is missing: run `make deps` (as root, or where sudo works), then make again)
+endif
+endif
 
 .PHONY: all
-all: $(BUILD)/fathom $(BUILD)/libfathom.a
+all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) $(BUILD)/fathom.pc ## build the program and the library (the default)
 
-$(BUILD)/libfathom.a: $(LIB_OBJ)
+$(BUILD)/libfathom.a: $(call object,$(LIB_SRC))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,ar,$@)$(AR) rcs $@ $^
 
-$(BUILD)/fathom: $(call obj,$(CLI_SRC)) $(BUILD)/libfathom.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ledit
+# only what host/fathom.h marks FATHOM_API is visible
+$(LIB_SO): $(call object,$(LIB_SRC))
+	$(call quiet,ld,$@)$(CC) -shared -Wl,-soname,libfathom.so.$(SOVERSION) $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+	@ln -sf $(@F) $(BUILD)/libfathom.so.$(SOVERSION)
+	@ln -sf $(@F) $(BUILD)/libfathom.so
+
+$(BUILD)/fathom: $(call object,$(CLI_SRC)) $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ledit -lm
+
+$(BUILD)/fathom.pc: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: fathom' \
+	  'Description: inference for DeepSeek-family models' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lfathom' \
+	  'Requires.private: $(LIB_PKGS)' 'Libs.private: -lgomp -lm' 'Cflags: -I$${includedir}' >$@
+
+# kernels for one instruction set live in files that say so
+$(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
+$(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/pic/%.o: %.c
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TLIB_SRC)) $(BUILD)/libfathom.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(TLIB_SRC)) $(BUILD)/libfathom.a
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- set-up, then the real work in a second make that sees what was installed
+SMOLLM2 := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fathom/SmolLM2-135M-Instruct.Q4_1.gguf
+FETCH   := $(if $(wildcard $(SMOLLM2)),,$(FETCH_PACKAGES))
+AGAIN    = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: deps
+deps: ## install the missing Debian packages that building needs
+	@.ci/deps.sh $(BUILD_PACKAGES)
+
+.PHONY: run
+run: ## set everything up and ask a small real model a question
+	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
+	@models/fetch-smollm2.sh "$(SMOLLM2)"
+	$(AGAIN) all
+	$(BUILD)/fathom run --model "$(SMOLLM2)" "What is the capital of France?"
+
+.PHONY: test
+test: ## set everything up and run the tests; T=name runs those whose path or case contains name
+	@.ci/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(FETCH)
+	$(AGAIN) check
 
 .PHONY: tests
 tests: $(TESTS)
 
-# make test T=name runs the tests whose path contains name
-.PHONY: test
-test: all $(TESTS)
-	@tests/run.sh $(BUILD) $(T)
+.PHONY: check
+check: all tests ## the tests without the set-up
+	@models/fetch-smollm2.sh "$(SMOLLM2)" || echo "SmolLM2 could not be fetched: the tests that need it are skipped"
+	@FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
+	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" tests/run.sh "$(T)" $(TESTS)
+
+.PHONY: asan
+asan: ## the tests under the address, leak and undefined-behaviour sanitizers
+	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
+	$(AGAIN) check BUILD=build-asan CFLAGS="-O1 -g" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+.PHONY: valgrind
+valgrind: ## look for leaks in `fathom run`
+	@$(MAKE) --no-print-directory test T=valgrind
+
+.PHONY: bench
+bench: all $(BENCHES) ## measure speed on generated models; JSON lines
+
+.PHONY: lint
+lint: ## formatting, static checks, include directions, sizes
+	@.ci/deps.sh $(BUILD_PACKAGES) $(LINT_PACKAGES)
+	@tests/lint.sh
+
+# ---- installing
+DEST = $(DESTDIR)$(PREFIX)
+DESTLIB = $(DESTDIR)$(LIBDIR)
+
+.PHONY: install
+install: all ## install under PREFIX (DESTDIR is put in front)
+	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig
+	install -m 755 $(BUILD)/fathom $(DEST)/bin/
+	install -m 644 host/fathom.h $(DEST)/include/
+	install -m 644 $(BUILD)/libfathom.a $(LIB_SO) $(DESTLIB)/
+	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so.$(SOVERSION)
+	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so
+	install -m 644 $(BUILD)/fathom.pc $(DESTLIB)/pkgconfig/
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
+	  $(DESTLIB)/pkgconfig/fathom.pc
 
 .PHONY: clean
-clean:
-	rm -rf $(BUILD)
+clean: ## remove everything that was built
+	rm -rf $(BUILD) build-asan
 
--include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

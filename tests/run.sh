@@ -1,23 +1,34 @@
 #!/bin/sh
-# tests/run.sh BUILD [NAME]: runs the test programs below BUILD/tests whose path, or one of whose cases, contains NAME;
-# shows failures and skips, and ends with "N passed, N failed, N skipped". Fails when a test failed or none ran.
-build=$1 want=$2
+# tests/run.sh NAME PROGRAM...: runs the test programs whose path, or one of whose cases, contains NAME (empty: all). Shows failures
+# and skips, and ends with "N passed, N failed, N skipped". A crash, a program that runs past FATHOM_TEST_SECONDS (900) or
+# one without a case is a failure. Fails when a test failed or none ran.
+want=$1
+shift
+seconds=${FATHOM_TEST_SECONDS:-900}
 log=$(mktemp) || exit 1
 trap 'rm -f "$log" "$log.one"' EXIT
-for t in $(find "$build/tests" -type f -perm -u+x | grep -v /bench/ | sort); do
-    name=${t#"$build"/tests/}
+
+fail() {
+    echo "$name: FAIL: $1"
+    echo "FAIL $name" >>"$log"
+}
+
+for program; do
+    name=${program#*/tests/}
     filter=
     case $name in *"$want"*) ;; *) filter=$want ;; esac
     start=$(date +%s)
-    "$t" $filter >"$log.one" 2>&1
+    timeout -k 10 "$seconds" "$program" ${filter:+"$filter"} >"$log.one" 2>&1 </dev/null
     rc=$?
-    grep -v '^ok ' "$log.one" | sed "s|^|$name: |"
-    if [ $rc -ne 0 ] && ! grep -q '^FAIL ' "$log.one"; then
-        echo "$name: FAIL: ended with status $rc"
-        echo "FAIL $name" >>"$log"
-    fi
-    grep -E '^(ok|FAIL|skip) ' "$log.one" >>"$log"
-    [ -n "$filter" ] || echo "$name: $(grep -c '^ok ' "$log.one") ok, $(($(date +%s) - start)) s"
+    grep -av '^ok ' "$log.one" | sed "s|^|$name: |"
+    grep -aE '^(ok|FAIL|skip) ' "$log.one" >>"$log"
+    case $rc in
+    0) [ -n "$filter" ] || grep -aqE '^(ok|skip) ' "$log.one" || fail "ran no case" ;;
+    1) grep -aq '^FAIL ' "$log.one" || fail "ended with status 1" ;;
+    124 | 137) fail "stopped after $seconds s" ;;
+    *) fail "ended with status $rc" ;;
+    esac
+    [ -n "$filter" ] || echo "$name: $(grep -ac '^ok ' "$log.one") ok, $(($(date +%s) - start)) s"
 done
 passed=$(grep -c '^ok ' "$log")
 failed=$(grep -c '^FAIL ' "$log")

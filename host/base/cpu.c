@@ -10,13 +10,20 @@
 
 static const char *const isa_names[FA_ISA_COUNT] = {"portable", "avx2", "avx512"};
 
+#if defined(__x86_64__)
+/* Not a name that every compiler's __builtin_cpu_supports knows. */
+static int has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 fa_isa fa_isa_best(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
-        return FA_ISA_PORTABLE;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return FA_ISA_PORTABLE;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
         return FA_ISA_AVX512;
     return FA_ISA_AVX2;
 #else
@@ -32,8 +39,7 @@ fa_status fa_isa_select(fa_isa *isa, fa_error *e) {
     for (int i = 0; i < FA_ISA_COUNT; i++) {
         if (strcmp(want, isa_names[i]) != 0) continue;
         if (i > (int)best)
-            return fa_fail(e, FA_EUNSUPPORTED, "FATHOM_ISA=%s: this CPU offers no more than %s", want,
-                           isa_names[best]);
+            return fa_fail(e, FA_EUNSUPPORTED, "FATHOM_ISA=%s: this CPU offers no more than %s", want, isa_names[best]);
         *isa = (fa_isa)i;
         return FA_OK;
     }

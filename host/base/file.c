@@ -58,7 +58,9 @@ fa_status fa_new_file_open(fa_new_file *f, const char *path, fa_error *e) {
     umask(mask);
     if (fchmod(fd, 0666 & ~mask) != 0) { /* the file stays private to its owner: harmless */
     }
-    *f = (fa_new_file){stream, copy, temporary};
+    f->stream = stream;
+    f->path = copy;
+    f->temporary = temporary;
     return FA_OK;
 }
 

@@ -49,8 +49,7 @@ fa_status fa_json_double(const json_t *o, const char *key, double min, double ma
     if (!v) return FA_OK;
     if (!json_is_number(v)) return fa_fail(e, FA_EFORMAT, "%s: %s: expected a number", name, key);
     double d = json_number_value(v);
-    if (!(d >= min && d <= max))
-        return fa_fail(e, FA_EFORMAT, "%s: %s: %g is not in %g..%g", name, key, d, min, max);
+    if (!(d >= min && d <= max)) return fa_fail(e, FA_EFORMAT, "%s: %s: %g is not in %g..%g", name, key, d, min, max);
     *out = d;
     return FA_OK;
 }

@@ -32,8 +32,7 @@ fa_status fa_memory_alloc(fa_memory *m, size_t bytes, int node, fa_error *e) {
         return fa_fail(e, FA_ENOMEM, "cannot map %zu bytes", bytes);
     size = size / unit * unit;
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return fa_fail(e, FA_ENOMEM, "cannot map %zu bytes: %s", bytes, strerror(errno));
+    if (p == MAP_FAILED) return fa_fail(e, FA_ENOMEM, "cannot map %zu bytes: %s", bytes, strerror(errno));
     if (unit == HUGE_BYTES) madvise(p, size, MADV_HUGEPAGE);
     place(p, size, node);
     *m = (fa_memory){p, size};

@@ -34,9 +34,9 @@ fa_status fa_error_prefix(fa_error *e, fa_status s, const char *fmt, ...) {
 
 const char *fa_status_name(fa_status s) {
     static const char *const names[FA_STATUS_COUNT] = {
-        [FA_OK] = "ok",           [FA_EINVAL] = "invalid",       [FA_EFORMAT] = "format",
-        [FA_EIO] = "io",          [FA_ENOMEM] = "memory",        [FA_EUNSUPPORTED] = "unsupported",
-        [FA_ELIMIT] = "limit",    [FA_ECANCELLED] = "cancelled", [FA_ENUMERIC] = "numeric",
+        [FA_OK] = "ok",          [FA_EINVAL] = "invalid",       [FA_EFORMAT] = "format",
+        [FA_EIO] = "io",         [FA_ENOMEM] = "memory",        [FA_EUNSUPPORTED] = "unsupported",
+        [FA_ELIMIT] = "limit",   [FA_ECANCELLED] = "cancelled", [FA_ENUMERIC] = "numeric",
         [FA_EDEVICE] = "device",
     };
     return (unsigned)s < FA_STATUS_COUNT ? names[s] : "unknown";

@@ -18,7 +18,7 @@ enum { MAX_THREADS = 1024 };
 struct fa_team {
     int size;
     int n_cpus;            /* CPUs in `cpus`; 0 when workers are not pinned */
-    int cpus[MAX_THREADS];   /* worker i runs on cpus[i] */
+    int cpus[MAX_THREADS]; /* worker i runs on cpus[i] */
 };
 
 unsigned fa_fp_enter(void) {

@@ -17,15 +17,15 @@ typedef struct check_case {
 int check_main(int argc, char **argv, const check_case *cases, size_t n);
 
 /* Marks the running case failed and leaves it when `cond` is false; prints file, line and the message with values. */
-#define CHECK(cond, ...) \
-    do { \
+#define CHECK(cond, ...)                                                    \
+    do {                                                                    \
         if (!(cond)) check_fail(__FILE__, __LINE__, #cond, "" __VA_ARGS__); \
     } while (0)
 
 /* Fails unless the status is FA_OK; prints the error's text. */
-#define CHECK_OK(status, err) \
-    do { \
-        int check_status_ = (status); \
+#define CHECK_OK(status, err)                                                          \
+    do {                                                                               \
+        int check_status_ = (status);                                                  \
         if (check_status_) check_fail(__FILE__, __LINE__, #status, "%s", (err)->text); \
     } while (0)
 

@@ -90,7 +90,8 @@ static void isa_follows_the_environment(void *arg) {
     (void)arg;
     fa_error e;
     fa_isa isa;
-    char *old = getenv("FATHOM_ISA") ? strdup(getenv("FATHOM_ISA")) : NULL;
+    const char *set = getenv("FATHOM_ISA");
+    char *old = set ? strdup(set) : NULL;
     setenv("FATHOM_ISA", "portable", 1);
     CHECK_OK(fa_isa_select(&isa, &e), &e);
     CHECK(isa == FA_ISA_PORTABLE);
@@ -160,7 +161,8 @@ static void json_errors_name_file_and_field(void *arg) {
     CHECK(!strcmp(s, "t") && fa_json_text(o, "a", NULL, &s, "x.json", &e) == FA_EFORMAT);
     json_decref(o);
     const char *bad[] = {"{", "{\"a\":1,\"a\":2}", "[1,]", "{} x", ""};
-    for (int k = 0; k < 5; k++) CHECK(fa_json_parse(&o, bad[k], strlen(bad[k]), "x.json", &e) == FA_EFORMAT, "%s", bad[k]);
+    for (int k = 0; k < 5; k++)
+        CHECK(fa_json_parse(&o, bad[k], strlen(bad[k]), "x.json", &e) == FA_EFORMAT, "%s", bad[k]);
 }
 
 int main(int argc, char **argv) {

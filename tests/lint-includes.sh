@@ -1,0 +1,34 @@
+#!/bin/sh
+# tests/lint-includes.sh [ROOT]: fails when a source includes against the direction of the arrows, or not from the root.
+#   base <- format <- backend <- cache <- model <- engine <- server, cli
+# Each line of the table: a folder, then all that its files may include besides their own.
+cd "${1:-.}" || exit 2
+find host quant hls sim -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
+BEGIN {
+    rule["host/base"]    = ""
+    rule["host/format"]  = "host/base"
+    rule["host/text"]    = "host/base host/format"
+    rule["host/backend"] = "host/base host/format"
+    rule["host/cache"]   = "host/base host/format host/backend"
+    rule["host/model"]   = "host/base host/format host/backend host/cache"
+    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/fathom.h"
+    rule["host/server"]  = rule["host/engine"] " host/engine"
+    rule["host/cluster"] = rule["host/engine"] " host/engine"
+    rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant"
+    rule["quant"]        = "host/base host/format host/backend/scalar.h"
+    rule["host"]         = "" # fathom.h stands alone
+}
+function folder(path) { return match(path, /^(host\/[a-z_]+|[a-z_]+)\//) ? substr(path, 1, RLENGTH - 1) : path }
+function bad(why) { printf "%s:%d: %s\n", FILENAME, FNR, why; wrong = 1 }
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+    split($0, part, "\"")
+    to = part[2]
+    from = folder(FILENAME)
+    if (!(from in rule)) next
+    if (to !~ /^(host|quant|hls|sim)\//) { bad("\"" to "\" is not written from the root"); next }
+    if (folder(to) == from) next
+    n = split(rule[from], may, " ")
+    for (i = 1; i <= n; i++) if (may[i] == to || may[i] == folder(to)) next
+    bad(from " may not include \"" to "\"")
+}
+END { exit wrong }' || exit 1

@@ -1,0 +1,34 @@
+#!/bin/sh
+# tests/lint.sh: every check of the sources that does not run them; shows what each finds and fails when one found something.
+cd "$(dirname "$0")/.." || exit 2
+sources=$(git ls-files '*.[ch]' | grep -v '^tests/fixtures/')
+units=$(echo "$sources" | grep '\.c$')
+wrong=0
+
+check() {
+    echo "lint: $1"
+    shift
+    "$@" || wrong=1
+}
+
+# shellcheck disable=SC2086
+run_clang_format() { clang-format --dry-run -Werror $sources; }
+
+# shellcheck disable=SC2086
+run_cppcheck() {
+    cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=.ci/cppcheck.txt -j "$(nproc)" --std=c11 \
+        --enable=warning,performance,portability -I. -D_GNU_SOURCE -DFATHOM_VERSION='"lint"' -D__x86_64__ $units
+}
+
+# the kernels' own instruction sets are not on by default, and intrinsics tell these checks little
+run_clang_tidy() {
+    echo "$units" | grep -v '_avx' | xargs -P "$(nproc)" -n 4 sh -c '
+        clang-tidy --quiet "$@" -- -I. -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp 2>/dev/null' sh
+}
+
+check "include directions" tests/lint-includes.sh
+check "sizes" tests/lint-sizes.sh
+check "clang-format" run_clang_format
+check "cppcheck" run_cppcheck
+check "clang-tidy" run_clang_tidy
+exit $wrong
