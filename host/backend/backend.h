@@ -168,7 +168,8 @@ typedef struct fa_add {
     int64_t lda, ldb, ldy;
 } fa_add;
 
-/* Writes row t's `a` and `b` parts into the cache at its place (page pages[pos / 64], row pos % 64). */
+/* Writes row t's `a` and `b` parts into the cache at its place (page pages[pos / 64], row pos % 64). No two rows of an op
+ * have the same place. */
 typedef struct fa_store {
     int64_t rows;
     const fa_place *place;
@@ -210,7 +211,8 @@ typedef struct fa_limits {
     int64_t max_inner; /* inner of experts */
     int32_t max_top_k; /* routes of a row */
     int32_t max_experts;
-    int32_t max_heads, max_rank; /* of attention: query heads; kv_lora_rank or head_dim */
+    int32_t max_heads;           /* query heads */
+    int32_t max_rank;            /* the largest of kv_lora_rank, nope, rope and v of an mla, or head_dim of a gqa */
     int32_t max_positions;       /* context length */
 } fa_limits;
 
@@ -250,8 +252,16 @@ typedef struct fa_backend_options {
 /* Opens a backend by name. FA_EINVAL lists the known names. The caller calls close. */
 fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, fa_error *e);
 
-/* Checks an op's shapes against the contract before a backend runs it; FA_EINVAL names the op and the field. */
+/* Checks an op against the contract before a backend runs it: shapes, strides, references inside their buffers, overlap,
+ * ids, pages; FA_EINVAL names the op and the field. An op of 0 rows is valid and does nothing. */
 fa_status fa_op_check(const fa_op *op, fa_error *e);
+
+/* Checks an op that passed fa_op_check against what was reserved; FA_ELIMIT names the op and the field. */
+fa_status fa_limits_check(const fa_op *op, const fa_limits *limits, fa_error *e);
+
+/* Checks a weight for fa_backend.weight: FA_EUNSUPPORTED when its type is not one that ops multiply (F32, F16, BF16, FP8
+ * with scales, the GGUF blocks), FA_EINVAL for an impossible shape; both name the weight. */
+fa_status fa_weight_check(const fa_weight *w, fa_error *e);
 
 /* "matmul", "experts", ...; never NULL. */
 const char *fa_op_name(fa_op_kind k);

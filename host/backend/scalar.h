@@ -43,6 +43,28 @@ static inline float fa_tree_16(const float *partial) {
     return p[0] + p[1];
 }
 
+/* Rule 3. Adds a[i] * b[i] to the partial sums; `first` is the index of a[0] in the whole sum. */
+static inline void fa_partial_dot(float *partial, int64_t first, const float *a, const float *b, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float product = a[i] * b[i];
+        partial[(first + i) % 16] += product;
+    }
+}
+
+/* Rule 3. The ordered sum of a[i] * b[i]. */
+static inline float fa_ordered_dot(const float *a, const float *b, int64_t n) {
+    float partial[16] = {0};
+    fa_partial_dot(partial, 0, a, b, n);
+    return fa_tree_16(partial);
+}
+
+/* Rule 3. The ordered sum of a[i]. */
+static inline float fa_ordered_sum(const float *a, int64_t n) {
+    float partial[16] = {0};
+    for (int64_t i = 0; i < n; i++) partial[i % 16] += a[i];
+    return fa_tree_16(partial);
+}
+
 /* Rule 5. exp: clamp, n = round(x / ln 2), r = x - n ln 2 in two parts, a polynomial of degree 5 (coefficients of Cephes'
  * expf, S. Moshier), then two exact multiplications by powers of two, of which the last may overflow or flush.
  * NaN stays NaN; below -88 it is 0, above 89 infinity. */
