@@ -14,7 +14,7 @@ float fa_f16_decode(uint16_t bits);
 /* Saturating: |x| > 448 and infinities give +-448; NaN gives 0x7F with x's sign. */
 uint8_t fa_e4m3_encode(float x);
 uint8_t fa_e5m2_encode(float x); /* overflow gives infinity, as torch does */
-uint16_t fa_bf16_encode(float x);
+uint16_t fa_bf16_encode(float x); /* NaN gives 0xFFFF, as torch does */
 uint16_t fa_f16_encode(float x);
 
 /* Quantises one block of `n` <= 128 values: scale = max(amax, 1e-4) / 448, code = e4m3(x / scale). Returns the scale.

@@ -5,7 +5,7 @@
 
 #include "host/format/tensor.h"
 
-/* One tensor to be written. *//
+/* One tensor to be written. */
 typedef struct fa_tensor_spec {
     const char *name;
     fa_dtype type;
