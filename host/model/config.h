@@ -9,7 +9,12 @@
 #include "host/format/gguf.h"
 
 typedef enum fa_attention { FA_ATTENTION_GQA = 0, FA_ATTENTION_MLA } fa_attention;
-typedef enum fa_rope_scaling { FA_ROPE_PLAIN = 0, FA_ROPE_LINEAR, FA_ROPE_YARN, FA_ROPE_LLAMA3 } fa_rope_scaling;
+typedef enum fa_rope_scaling {
+    FA_ROPE_PLAIN = 0,
+    FA_ROPE_LINEAR,
+    FA_ROPE_YARN,
+    FA_ROPE_LLAMA3
+} fa_rope_scaling;
 typedef enum fa_scoring { FA_SCORE_SOFTMAX = 0, FA_SCORE_SIGMOID } fa_scoring;
 typedef enum fa_topk_method { FA_TOPK_GREEDY = 0, FA_TOPK_GROUP_LIMITED, FA_TOPK_NOAUX } fa_topk_method;
 
@@ -17,23 +22,24 @@ typedef struct fa_config {
     const char *architecture; /* static: "DeepseekV3ForCausalLM", ... (for GGUF the one it stands for) */
     const char *family;       /* static: "deepseek-v3", "deepseek-v2", "llama", "qwen2" */
     int32_t vocab, hidden, layers, intermediate, max_positions;
-    int32_t bos_id;                         /* -1: none */
-    int32_t eos_ids[8], n_eos;              /* a model may have several */
+    int32_t bos_id;            /* -1: none */
+    int32_t eos_ids[8], n_eos; /* a model may have several */
     float norm_eps;
-    bool tied_embeddings, attention_bias;   /* qkv bias */
+    bool tied_embeddings, attention_bias; /* qkv bias */
 
     fa_attention attention;
-    int32_t heads, kv_heads, head_dim;      /* GQA */
-    int32_t q_rank;                         /* MLA: 0 = no q_lora */
+    int32_t heads, kv_heads, head_dim; /* GQA */
+    int32_t q_rank;                    /* MLA: 0 = no q_lora */
     int32_t kv_rank, nope_dim, rope_dim, v_dim;
 
     struct {
         fa_rope_scaling scaling;
-        bool interleaved;                   /* pairs (2i, 2i+1) */
+        bool interleaved; /* pairs (2i, 2i+1) */
         double theta, factor;
         double original_positions;
         double beta_fast, beta_slow, mscale, mscale_all_dim; /* YaRN */
-        double low_freq_factor, high_freq_factor;            /* llama3 */
+        double attention_factor; /* YaRN: of cos and sin; 0: derived from factor and mscale */
+        double low_freq_factor, high_freq_factor; /* llama3 */
     } rope;
 
     int32_t experts; /* routed; 0: dense model */
@@ -48,7 +54,8 @@ typedef struct fa_config {
     bool fp8; /* quantization_config says FP8 with 128x128 blocks */
 } fa_config;
 
-/* Reads `dir`/config.json. FA_EFORMAT names file and field; FA_EUNSUPPORTED an architecture that is not one of ours. */
+/* Reads `dir`/config.json. FA_EFORMAT names file and field; FA_EUNSUPPORTED an architecture that is not one
+ * of ours. */
 fa_status fa_config_load(fa_config *c, const char *dir, fa_error *e);
 fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e);
 

@@ -1,4 +1,5 @@
-/* A DeepSeek-family model: files -> config and weights -> one step of rows through all layers on a backend. */
+/* A DeepSeek-family model: files -> config and weights -> one step of rows through all layers on a backend.
+ */
 #ifndef FA_MODEL_MODEL_H
 #define FA_MODEL_MODEL_H
 
@@ -12,20 +13,21 @@
 typedef struct fa_model fa_model;
 
 typedef struct fa_model_options {
-    const char *path;          /* folder, .safetensors with config.json beside it, or .gguf */
-    fa_backend *backend;       /* borrowed; the caller closes it after the model */
-    fa_numerics numerics;      /* for FP8 weights */
+    const char *path;     /* folder, .safetensors with config.json beside it, or .gguf */
+    fa_backend *backend;  /* borrowed; the caller closes it after the model */
+    fa_numerics numerics; /* for FP8 weights */
     fa_cache_type cache;
-    int32_t max_rows;          /* of one step */
-    int32_t max_logit_rows;    /* of one step, <= max_rows */
-    int32_t max_positions;     /* context length; rotary tables are made for it */
-    bool mtp;                  /* also prepare the multi-token-prediction layer */
+    int32_t max_rows;       /* of one step */
+    int32_t max_logit_rows; /* of one step, <= max_rows */
+    int32_t max_positions;  /* context length; rotary tables are made for it */
+    bool mtp;               /* also prepare the multi-token-prediction layer */
     void (*progress)(void *ctx, int64_t done, int64_t total); /* bytes checked while loading; or NULL */
     void *progress_ctx;
 } fa_model_options;
 
-/* Opens a model: every weight is checked (shape, type, no NaN code) and prepared on the backend; a missing tensor or one
- * of the wrong shape is FA_EFORMAT naming file and tensor. Calls backend->reserve. The caller closes. */
+/* Opens a model: every weight is checked (shape, type, no NaN code) and prepared on the backend; a missing
+ * tensor or one of the wrong shape is FA_EFORMAT naming file and tensor. Calls backend->reserve. The caller
+ * closes. */
 fa_status fa_model_open(fa_model **out, const fa_model_options *options, fa_error *e);
 void fa_model_close(fa_model *m);
 
@@ -45,16 +47,19 @@ typedef struct fa_model_memory {
 } fa_model_memory;
 fa_model_memory fa_model_get_memory(const fa_model *m);
 
-/* What a step may report while it runs; each may be NULL. Called on the stepping thread; arrays are valid in the call. */
+/* What a step may report while it runs; each may be NULL. Called on the stepping thread; arrays are valid in
+ * the call. */
 typedef struct fa_probe {
     void *ctx;
     /* After the router of a MoE layer: ids and weights [rows, top_k], rising ids within a row. */
     void (*routes)(void *ctx, int layer, int rows, int top_k, const int32_t *ids, const float *weights);
-    /* Hidden states [rows, hidden]: layer -1 = embedding, 0 .. L-1 = output of that layer, L = after the final norm. */
+    /* Hidden states [rows, hidden]: layer -1 = embedding, 0 .. L-1 = output of that layer, L = after the
+     * final norm. */
     void (*hidden)(void *ctx, int layer, int rows, int width, const float *values);
 } fa_probe;
 
-/* One pass of rows, of any mixture of sequences. Rows of one sequence are in rising position order and their pages have room. */
+/* One pass of rows, of any mixture of sequences. Rows of one sequence are in rising position order and their
+ * pages have room. */
 typedef struct fa_step {
     int32_t rows;              /* <= max_rows */
     const int32_t *tokens;     /* [rows] ids in 0 .. vocab-1 */
@@ -66,12 +71,13 @@ typedef struct fa_step {
     const fa_probe *probe;     /* or NULL */
 } fa_step;
 
-/* Runs the step; stores every row's keys in the cache. FA_ENUMERIC is never returned for one bad row: its logits are NaN and
- * the caller checks them, so that other rows of the batch are not disturbed. */
+/* Runs the step; stores every row's keys in the cache. FA_ENUMERIC is never returned for one bad row: its
+ * logits are NaN and the caller checks them, so that other rows of the batch are not disturbed. */
 fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e);
 
-/* The MTP layer over the rows of the step that was run last (same rows, same places): tokens[i] is the token that follows
- * row i; logits row i predicts the one after that. Hidden state: the main model's output after its final norm. */
+/* The MTP layer over the rows of the step that was run last (same rows, same places): tokens[i] is the token
+ * that follows row i; logits row i predicts the one after that. Hidden state: the main model's output after
+ * its final norm. */
 fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_error *e);
 
 #endif
