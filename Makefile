@@ -109,7 +109,7 @@ test: ## set everything up and run the tests; T=name runs those whose path or ca
 	$(AGAIN) check
 
 .PHONY: tests
-tests: $(TESTS)
+tests: $(TESTS) $(BENCHES)
 
 .PHONY: check
 check: all tests ## the tests without the set-up
