@@ -80,7 +80,11 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TLIB_SRC)) $(BUILD)/libfathom.a
+$(BUILD)/libcheck.a: $(call object,$(TLIB_SRC))
+	@rm -f $@
+	$(call quiet,ar,$@)$(AR) rcs $@ $^
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcheck.a $(BUILD)/libfathom.a
 	@mkdir -p $(@D)
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 
