@@ -3,7 +3,9 @@
 #define FA_CLI_CLI_H
 
 /* name, help of one line; the order is that of `fathom --help` */
-#define CLI_COMMANDS(X)
+#define CLI_COMMANDS(X) \
+    X(inspect, "Show a model's architecture, tensors and memory") \
+    X(devices, "Show the CPU, memory and backends of this machine")
 
 typedef struct cli_command {
     const char *name, *help;

@@ -1,0 +1,105 @@
+/* fathom devices: what this machine offers to compute with. */
+#include <numa.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/backend/backend.h"
+#include "host/base/cpu.h"
+#include "host/base/memory.h"
+#include "host/cli/cli.h"
+#include "host/cli/common.h"
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
+    argp_error(state, "unexpected argument '%s'", arg);
+    return EINVAL;
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .doc = "Shows the CPU, its instruction set, caches and NUMA memory, and the backends that can run here.",
+};
+
+/* The first line of a file below /sys, without its newline; empty when there is none. */
+static const char *read_line(const char *path, char *text, int size) {
+    FILE *f = fopen(path, "r");
+    *text = 0;
+    if (!f) return text;
+    if (fgets(text, size, f)) text[strcspn(text, "\n")] = 0;
+    fclose(f);
+    return text;
+}
+
+/* "L1d 32K, L2 1024K, L3 32768K", of the first CPU, as the kernel tells it. */
+static void print_caches(void) {
+    char path[128], level[16], type[32], size[32];
+    const char *before = "caches    ";
+    for (int i = 0; i < 16; i++) {
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/level", i);
+        if (!*read_line(path, level, sizeof level)) break;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/type", i);
+        if (!strcmp(read_line(path, type, sizeof type), "Instruction")) continue;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
+        printf("%sL%s%s %s", before, level, *type == 'D' ? "d" : "", read_line(path, size, sizeof size));
+        before = ", ";
+    }
+    if (*before == ',') printf("\n");
+}
+
+static void print_nodes(void) {
+    if (numa_available() < 0) {
+        printf("NUMA      not offered by this kernel: one node\n");
+        return;
+    }
+    for (int node = 0; node <= numa_max_node(); node++) {
+        long long left = 0, bytes = numa_node_size64(node, &left);
+        int cpus = 0;
+        for (int c = 0; c < numa_num_configured_cpus(); c++) cpus += numa_node_of_cpu(c) == node;
+        if (bytes > 0 || cpus)
+            printf("node %-2d   %d CPUs, %.1f GB of memory, %.1f GB free\n", node, cpus, 1e-9 * (double)bytes,
+                   1e-9 * (double)left);
+    }
+}
+
+static void print_isa(void) {
+    fa_isa isa;
+    fa_error e;
+    if (fa_isa_select(&isa, &e))
+        printf("ISA       %s; %s\n", fa_isa_name(fa_isa_best()), e.text);
+    else if (isa != fa_isa_best())
+        printf("ISA       %s (FATHOM_ISA; this CPU offers %s)\n", fa_isa_name(isa), fa_isa_name(fa_isa_best()));
+    else
+        printf("ISA       %s\n", fa_isa_name(isa));
+}
+
+static void print_backends(void) {
+    static const char *const names[] = {"cpu", "reference"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fa_backend *b;
+        fa_error e;
+        fa_backend_options options = {.name = names[i], .node = FA_NODE_INTERLEAVE};
+        if (fa_backend_open(&b, &options, &e)) {
+            printf("backend   %s: %s\n", names[i], e.text);
+            continue;
+        }
+        printf("backend   %s: %s\n", b->name, b->detail);
+        b->close(b);
+    }
+}
+
+int cli_devices(int argc, char **argv) {
+    char name[64];
+    cpu_set_t set;
+    if (argp_parse(&argp, argc, argv, 0, NULL, NULL)) return CLI_USAGE;
+    fa_cpu_name(name, sizeof name);
+    printf("CPU       %s\n", name);
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        printf("CPUs      %d that this process may use\n", CPU_COUNT(&set));
+    print_isa();
+    print_caches();
+    print_nodes();
+    print_backends();
+    return CLI_OK;
+}

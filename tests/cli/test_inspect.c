@@ -1,0 +1,116 @@
+/* fathom inspect and fathom devices. */
+#include <string.h>
+
+#include "host/base/json.h"
+#include "tests/lib/check.h"
+#include "tests/lib/command.h"
+
+/* What the golden models' configurations and files say, worked out by hand: latent + rotary values for MLA, keys and values
+ * for GQA, times layers, times the bytes of a value (rows are padded to 16 bytes). */
+typedef struct expectation {
+    const char *model, *architecture;
+    int layers, f32_bytes, bf16_bytes;
+} expectation;
+
+static json_t *inspect(const char *model, const char *more) {
+    check_output o = check_command("\"$FATHOM_BIN\" inspect --json %s --model %s/%s", more, check_golden_dir(), model);
+    CHECK(o.status == 0, "%s", o.err);
+    fa_error e;
+    json_t *j;
+    CHECK_OK(fa_json_parse(&j, o.out, o.out_bytes, "inspect", &e), &e);
+    check_output_free(&o);
+    return j;
+}
+
+static void facts_are_shown(void *arg) {
+    const expectation *x = arg;
+    json_t *j = inspect(x->model, "");
+    const char *architecture = json_string_value(json_object_get(j, "architecture"));
+    CHECK(architecture && !strcmp(architecture, x->architecture), "%s", architecture);
+    CHECK(json_integer_value(json_object_get(j, "layers")) == x->layers);
+    json_t *cache = json_object_get(j, "cache_bytes_per_token");
+    int f32 = (int)json_integer_value(json_object_get(cache, "f32"));
+    int bf16 = (int)json_integer_value(json_object_get(cache, "bf16"));
+    CHECK(f32 == x->f32_bytes && bf16 == x->bf16_bytes, "f32 %d, bf16 %d bytes", f32, bf16);
+    json_decref(j);
+}
+
+static void parts_add_up_to_the_tensors(void *arg) {
+    json_t *j = inspect(arg, "--tensors"), *part, *tensor;
+    json_int_t parts = 0, tensors = 0, read = json_integer_value(json_object_get(j, "weight_bytes_read_per_token"));
+    const char *name;
+    size_t i;
+    json_object_foreach(json_object_get(j, "weight_bytes"), name, part) {
+        CHECK(strcmp(name, "other"), "a tensor is of no known part");
+        parts += json_integer_value(part);
+    }
+    json_array_foreach(json_object_get(j, "tensors"), i, tensor) tensors +=
+        json_integer_value(json_object_get(tensor, "bytes"));
+    CHECK(parts == tensors && tensors > 0, "parts %lld, tensors %lld", (long long)parts, (long long)tensors);
+    CHECK(read > 0 && read < tensors, "read a token: %lld of %lld", (long long)read, (long long)tensors);
+    json_decref(j);
+}
+
+static void text_names_the_parts(void *arg) {
+    (void)arg;
+    check_output o = check_command("\"$FATHOM_BIN\" inspect --tensors --ctx 100 --model %s/deepseek-v3-tiny-mtp",
+                                   check_golden_dir());
+    CHECK(o.status == 0, "%s", o.err);
+    const char *wanted[] = {"DeepseekV3ForCausalLM",
+                            "MLA: 4 heads",
+                            "experts",
+                            "mtp",
+                            "for 100 positions",
+                            "model.layers.0.self_attn.kv_b_proj.weight"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) CHECK(strstr(o.out, wanted[i]), "no '%s'", wanted[i]);
+    check_output_free(&o);
+}
+
+static void wrong_use_says_what(void *arg) {
+    (void)arg;
+    static const struct {
+        const char *arguments, *says;
+        int status;
+    } uses[] = {
+        {"inspect", "no model", 2},
+        {"inspect --model /nonexistent", "/nonexistent", 1},
+        {"inspect --model /nonexistent --ctx 0", "--ctx", 2},
+        {"inspect --model /nonexistent surplus", "surplus", 2},
+        {"devices surplus", "surplus", 2},
+    };
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        check_output o = check_command("env -u FATHOM_MODEL \"$FATHOM_BIN\" %s", uses[i].arguments);
+        CHECK(o.status == uses[i].status && strstr(o.err, uses[i].says), "%s: %d, %s", uses[i].arguments, o.status,
+              o.err);
+        CHECK(o.out_bytes == 0, "%s", o.out);
+        check_output_free(&o);
+    }
+}
+
+static void devices_shows_the_machine(void *arg) {
+    (void)arg;
+    check_output o = check_command("FATHOM_ISA=portable \"$FATHOM_BIN\" devices");
+    CHECK(o.status == 0 && strstr(o.out, "CPU ") && strstr(o.out, "ISA       portable"), "%s%s", o.out, o.err);
+    check_output_free(&o);
+}
+
+int main(int argc, char **argv) {
+    static expectation models[] = {
+        {"deepseek-v3-tiny", "DeepseekV3ForCausalLM", 3, 3 * (128 + 16) * 4, 3 * (128 + 16) * 2},
+        {"r1-distill-qwen-tiny", "Qwen2ForCausalLM", 3, 3 * 2 * 32 * 4, 3 * 2 * 32 * 2},
+        {"deepseek-llm-tiny", "LlamaForCausalLM", 3, 3 * 2 * 128 * 4, 3 * 2 * 128 * 2},
+    };
+    const check_case cases[] = {
+        {"inspect shows an MLA model's facts", facts_are_shown, &models[0]},
+        {"inspect shows a GQA model's facts", facts_are_shown, &models[1]},
+        {"inspect shows a Llama model's facts", facts_are_shown, &models[2]},
+        {"the parts of a MoE model add up", parts_add_up_to_the_tensors, "deepseek-v3-tiny-fp8"},
+        {"the parts of a model with MTP add up", parts_add_up_to_the_tensors, "deepseek-v3-tiny-mtp"},
+        {"the parts of a sharded model add up", parts_add_up_to_the_tensors, "deepseek-v2-lite-tiny"},
+        {"the parts of a dense model add up", parts_add_up_to_the_tensors, "r1-distill-llama-tiny"},
+        {"inspect as text names the parts", text_names_the_parts, NULL},
+        {"wrong use says what is wrong", wrong_use_says_what, NULL},
+        {"devices shows the machine", devices_shows_the_machine, NULL},
+    };
+    return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
