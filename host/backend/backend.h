@@ -41,7 +41,7 @@ typedef struct fa_weight {
     const char *name;
     fa_dtype type;
     int64_t rows, cols; /* outputs, inputs */
-    const void *data;   /* [rows, cols] */
+    const void *data;   /* [rows, cols]; plain types aligned to their size, GGUF blocks at any address */
     const float *scale; /* FP8: [ceil(rows / 128), ceil(cols / 128)], else NULL */
     void *device;       /* set by fa_backend.weight */
 } fa_weight;
