@@ -131,8 +131,12 @@ asan: ## the tests under the address, leak and undefined-behaviour sanitizers
 valgrind: ## look for leaks in `fathom run`
 	@$(MAKE) --no-print-directory test T=valgrind
 
+BENCH_MODELS ?= $(BUILD)/bench-models
+
 .PHONY: bench
-bench: all $(BENCHES) ## measure speed on generated models; JSON lines
+bench: all $(BENCHES) ## measure speed, on generated models of 1 and 2 GB; prints JSON lines
+	@for b in $(filter $(BUILD)/tests/bench/bench_%,$(BENCHES)); do \
+	  FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_BENCH_MODELS="$(BENCH_MODELS)" $$b || exit 1; done
 
 .PHONY: lint
 lint: ## formatting, static checks, include directions, sizes
