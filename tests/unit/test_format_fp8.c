@@ -40,10 +40,8 @@ static void decoding_equals_the_golden_tables(void *arg) {
     const float *e4m3 = need(ts, "table.e4m3fn", FA_F32, &n), *e5m2 = need(ts, "table.e5m2", FA_F32, &n);
     for (int c = 0; c < 256; c++) {
         float x = fa_e4m3_decode((uint8_t)c), y = fa_e5m2_decode((uint8_t)c);
-        CHECK(isnan(e4m3[c]) ? isnan(x) : bits(x) == bits(e4m3[c]), "e4m3 %d: %g, expected %g", c, x,
-              e4m3[c]);
-        CHECK(isnan(e5m2[c]) ? isnan(y) : bits(y) == bits(e5m2[c]), "e5m2 %d: %g, expected %g", c, y,
-              e5m2[c]);
+        CHECK(isnan(e4m3[c]) ? isnan(x) : bits(x) == bits(e4m3[c]), "e4m3 %d: %g, expected %g", c, x, e4m3[c]);
+        CHECK(isnan(e5m2[c]) ? isnan(y) : bits(y) == bits(e5m2[c]), "e5m2 %d: %g, expected %g", c, y, e5m2[c]);
         float z = fa_e8m0_decode((uint8_t)c);
         CHECK(c == 255 ? isnan(z) : z == (float)ldexp(1, c - 127), "e8m0 %d: %g", c, z);
     }
@@ -54,18 +52,14 @@ static void encoding_equals_the_golden_casts(void *arg) {
     (void)arg;
     fa_tensors *ts = open_golden("fp8/golden.safetensors");
     int64_t n;
-    const uint8_t *e4m3 = need(ts, "cast.e4m3fn_saturating", FA_U8, &n),
-                  *e5m2 = need(ts, "cast.e5m2", FA_U8, &n);
+    const uint8_t *e4m3 = need(ts, "cast.e4m3fn_saturating", FA_U8, &n), *e5m2 = need(ts, "cast.e5m2", FA_U8, &n);
     const uint16_t *bf16 = need(ts, "cast.bf16", FA_I16, &n);
     const float *x = need(ts, "cast.x", FA_F32, &n);
     CHECK(n == 20000);
     for (int64_t i = 0; i < n; i++) {
-        CHECK(fa_e4m3_encode(x[i]) == e4m3[i], "e4m3(%a) = %02x, expected %02x", x[i], fa_e4m3_encode(x[i]),
-              e4m3[i]);
-        CHECK(fa_e5m2_encode(x[i]) == e5m2[i], "e5m2(%a) = %02x, expected %02x", x[i], fa_e5m2_encode(x[i]),
-              e5m2[i]);
-        CHECK(fa_bf16_encode(x[i]) == bf16[i], "bf16(%a) = %04x, expected %04x", x[i], fa_bf16_encode(x[i]),
-              bf16[i]);
+        CHECK(fa_e4m3_encode(x[i]) == e4m3[i], "e4m3(%a) = %02x, expected %02x", x[i], fa_e4m3_encode(x[i]), e4m3[i]);
+        CHECK(fa_e5m2_encode(x[i]) == e5m2[i], "e5m2(%a) = %02x, expected %02x", x[i], fa_e5m2_encode(x[i]), e5m2[i]);
+        CHECK(fa_bf16_encode(x[i]) == bf16[i], "bf16(%a) = %04x, expected %04x", x[i], fa_bf16_encode(x[i]), bf16[i]);
     }
     fa_tensors_close(ts);
 }
@@ -75,8 +69,7 @@ static void encoding_equals_the_golden_casts(void *arg) {
 static void encoding_rounds_to_nearest_even_over_all_fp16(void *arg) {
     (void)arg;
     for (uint32_t c = 0; c < 0x7C00; c++) {
-        float x = fa_f16_decode((uint16_t)c),
-              y = c + 1 < 0x7C00 ? fa_f16_decode((uint16_t)(c + 1)) : 65536.0f;
+        float x = fa_f16_decode((uint16_t)c), y = c + 1 < 0x7C00 ? fa_f16_decode((uint16_t)(c + 1)) : 65536.0f;
         float middle = x + (y - x) / 2;
         CHECK(fa_f16_encode(x) == c && fa_f16_encode(-x) == (c | 0x8000), "%04x", c);
         CHECK(fa_f16_encode(middle) == c + (c & 1), "tie above %04x", c);
@@ -86,8 +79,7 @@ static void encoding_rounds_to_nearest_even_over_all_fp16(void *arg) {
               (float)ldexp(c < 1024 ? c : 1024 + c % 1024, (c < 1024 ? 1 : (int)c / 1024) - 25));
     }
     CHECK(isnan(fa_f16_decode(0x7E01)) && fa_f16_decode(0xFC00) == -INFINITY);
-    CHECK(fa_f16_encode(-INFINITY) == 0xFC00 && fa_f16_encode(1e6f) == 0x7C00 &&
-          fa_f16_encode(-NAN) == 0xFE00);
+    CHECK(fa_f16_encode(-INFINITY) == 0xFC00 && fa_f16_encode(1e6f) == 0x7C00 && fa_f16_encode(-NAN) == 0xFE00);
 }
 
 static void codes_survive_when_subnormals_count_as_zero(void *arg) {
@@ -119,11 +111,10 @@ static void weight_blocks_equal_golden(void *arg) {
         float got_scales[16];
         fa_quantise_weight(w->data, w->shape[0], w->shape[1], got, got_scales);
         for (int64_t i = 0; i < n_scales; i++)
-            CHECK(bits(got_scales[i]) == bits(scales[i]), "scale %lld: %a, expected %a", (long long)i,
-                  got_scales[i], scales[i]);
+            CHECK(bits(got_scales[i]) == bits(scales[i]), "scale %lld: %a, expected %a", (long long)i, got_scales[i],
+                  scales[i]);
         for (int64_t i = 0; i < n; i++)
-            CHECK(got[i] == codes[i], "block %d code %lld: %02x, expected %02x", k, (long long)i, got[i],
-                  codes[i]);
+            CHECK(got[i] == codes[i], "block %d code %lld: %02x, expected %02x", k, (long long)i, got[i], codes[i]);
         free(got);
     }
     fa_tensors_close(ts);
@@ -180,8 +171,8 @@ static void gguf_types_decode_to_the_values_of_gguf_py(void *arg) {
         fa_decode(t->type, t->data, 0, half, got);
         const float *expected = w->data;
         for (int64_t k = 0; k < n; k++)
-            CHECK(bits(got[k]) == bits(expected[k]), "%s element %lld: %a, expected %a", t->name,
-                  (long long)k, got[k], expected[k]);
+            CHECK(bits(got[k]) == bits(expected[k]), "%s element %lld: %a, expected %a", t->name, (long long)k, got[k],
+                  expected[k]);
         free(got);
     }
     fa_tensors_close(ts);
@@ -227,8 +218,7 @@ int main(int argc, char **argv) {
         {"codes survive when subnormals count as zero", codes_survive_when_subnormals_count_as_zero, NULL},
         {"weight blocks equal golden", weight_blocks_equal_golden, NULL},
         {"activation blocks equal golden", activation_blocks_equal_golden, NULL},
-        {"a number that is not finite makes the scale NaN", a_number_that_is_not_finite_makes_the_scale_nan,
-         NULL},
+        {"a number that is not finite makes the scale NaN", a_number_that_is_not_finite_makes_the_scale_nan, NULL},
         {"GGUF types decode to gguf-py's values", gguf_types_decode_to_the_values_of_gguf_py, NULL},
         {"plain types decode by value", plain_types_decode_by_value, NULL},
         {"sizes of types are checked", sizes_are_checked, NULL},
