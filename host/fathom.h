@@ -1,9 +1,12 @@
 /* libfathom: inference for DeepSeek-family models. One engine (fixed after opening), many sessions (changing).
  *
  *   fathom_engine *engine;                       fathom_session *s;
- *   fathom_engine_open(&engine, &options, &err)  fathom_session_open(engine, &sampling, &s, &err)
- *                                                fathom_session_prompt(s, ids, n, &err)
- *   while (fathom_engine_step(engine, &err) == FATHOM_OK && fathom_session_next(s, &token)) ...
+ *   fathom_engine_open(&engine, &options, &err)  fathom_session_open(engine, owner, &s, &err)
+ *                                                fathom_session_prompt(s, ids, n, &sampling, &err)
+ *   int busy = 1;
+ *   while (busy && fathom_engine_step(engine, &busy, &err) == FATHOM_OK)
+ *       while (fathom_session_next(s, &token)) ...
+ *   fathom_session_finish(s), fathom_session_rest(s)
  *
  * Every fallible function returns a fathom_status and fills an error text. Nothing here exits or prints. One thread at a
  * time may use an engine and its sessions, but for fathom_session_cancel, which any thread may call; separate
@@ -22,16 +25,16 @@ extern "C" {
 #define FATHOM_API __attribute__((visibility("default")))
 
 typedef enum fathom_status { /* the same numbers as host/base/status.h */
-    FATHOM_OK = 0,
-    FATHOM_EINVAL,
-    FATHOM_EFORMAT,
-    FATHOM_EIO,
-    FATHOM_ENOMEM,
-    FATHOM_EUNSUPPORTED,
-    FATHOM_ELIMIT,
-    FATHOM_ECANCELLED,
-    FATHOM_ENUMERIC,
-    FATHOM_EDEVICE,
+                             FATHOM_OK = 0,
+                             FATHOM_EINVAL,
+                             FATHOM_EFORMAT,
+                             FATHOM_EIO,
+                             FATHOM_ENOMEM,
+                             FATHOM_EUNSUPPORTED,
+                             FATHOM_ELIMIT,
+                             FATHOM_ECANCELLED,
+                             FATHOM_ENUMERIC,
+                             FATHOM_EDEVICE,
 } fathom_status;
 
 typedef struct fathom_error {
@@ -43,7 +46,7 @@ typedef struct fathom_engine fathom_engine;
 typedef struct fathom_session fathom_session;
 
 typedef struct fathom_options {
-    const char *model;    /* folder or .gguf */
+    const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
     const char *backend;  /* "auto" (NULL), "cpu", "reference" */
     const char *numerics; /* "auto" (NULL), "w8a8", "w8a16" */
     const char *cache;    /* "auto" (NULL), "f32", "bf16", "fp8"; auto = bf16 for w8a8 models, else f32 */
@@ -51,15 +54,17 @@ typedef struct fathom_options {
     int32_t context;      /* positions of one sequence; 0: the model's own, at most 8192 */
     int32_t sessions;     /* open at once; 0: 1 */
     int64_t cache_bytes;  /* of the page pool; 0: sessions * context */
-    int32_t step_rows;    /* rows of one step; 0: 256 */
-    bool logits_all;      /* sessions may ask for the logits of every position */
+    int32_t step_rows;    /* rows of one step, at least `sessions`; 0: 256 */
+    bool logits_all;      /* fathom_logits may ask for every position */
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
 } fathom_options;
 
+/* FATHOM_ENOMEM names the sum, before it is taken, when cache and tables exceed this machine's memory. */
 FATHOM_API fathom_status fathom_engine_open(fathom_engine **out, const fathom_options *options, fathom_error *e);
-FATHOM_API void fathom_engine_close(fathom_engine *engine); /* after its sessions; NULL allowed */
+/* Closes its sessions too; NULL allowed. */
+FATHOM_API void fathom_engine_close(fathom_engine *engine);
 
 typedef struct fathom_info {
     const char *architecture, *model_name, *backend, *backend_detail, *numerics, *cache;
@@ -70,60 +75,69 @@ typedef struct fathom_info {
 } fathom_info;
 FATHOM_API void fathom_engine_info(const fathom_engine *engine, fathom_info *info);
 
-/* Text. Returned memory is the caller's, released with fathom_free. */
-FATHOM_API fathom_status fathom_encode(fathom_engine *engine, const char *text, size_t bytes, bool prefix, int32_t **ids,
-                                       size_t *n, fathom_error *e);
-FATHOM_API fathom_status fathom_decode(fathom_engine *engine, const int32_t *ids, size_t n, bool skip_special, char **text,
-                                       size_t *bytes, fathom_error *e);
-/* `messages_json`: an array of {"role": ..., "content": ...}; user text never becomes a special token. family NULL: the model's. */
-FATHOM_API fathom_status fathom_encode_chat(fathom_engine *engine, const char *family, const char *messages_json, int32_t **ids,
-                                            size_t *n, fathom_error *e);
+/* Text. Returned memory is the caller's, released with fathom_free. FATHOM_EUNSUPPORTED when the model brings no tokenizer. */
+FATHOM_API fathom_status fathom_encode(fathom_engine *engine, const char *text, size_t bytes, bool prefix,
+                                       int32_t **ids, size_t *n, fathom_error *e);
+FATHOM_API fathom_status fathom_decode(fathom_engine *engine, const int32_t *ids, size_t n, bool skip_special,
+                                       char **text, size_t *bytes, fathom_error *e);
+/* `messages_json`: an array of {"role": ..., "content": ...}; user text never becomes a special token. The
+ * prompt ends where the assistant's answer begins. family NULL: the model's. */
+FATHOM_API fathom_status fathom_encode_chat(fathom_engine *engine, const char *family, const char *messages_json,
+                                            int32_t **ids, size_t *n, fathom_error *e);
 FATHOM_API void fathom_free(void *p);
 
-/* How a session chooses tokens. Zeroed is greedy without penalties. */
+/* How a session chooses tokens. Zeroed is greedy without penalties. Order: repetition penalty, frequency and presence
+ * penalties, temperature, top-k, top-p, min-p, draw (host/engine/sampler.h defines each). */
 typedef struct fathom_sampling {
-    float temperature;        /* 0: greedy */
+    float temperature;        /* 0: greedy, the lowest id of equal logits */
     int32_t top_k;            /* 0: off */
     float top_p;              /* 0 or 1: off */
     float min_p;              /* 0: off */
-    float repetition_penalty; /* 0 or 1: off; logits of seen tokens are divided (if > 0) or multiplied by it */
-    float presence_penalty;   /* 0: off; subtracted once from every token already generated */
+    float repetition_penalty; /* 0 or 1: off; logits of tokens in prompt and answer are divided (if > 0)
+                               * or multiplied by it */
+    float presence_penalty;   /* 0: off; subtracted once from every token of the answer so far */
     float frequency_penalty;  /* 0: off; subtracted times its count */
-    uint64_t seed;            /* same seed, same text, on any machine */
+    uint64_t seed;            /* same prompt and seed, same text, on any machine */
     int32_t max_tokens;       /* 0: until the context is full */
-    const char *const *stop;  /* [n_stop] texts that end the answer; borrowed during session_prompt only */
+    const char *const *stop;  /* [n_stop] texts in UTF-8 that end the answer; they do not come out */
     int32_t n_stop;
-    const int32_t *stop_ids;
+    const int32_t *stop_ids; /* end the answer as end-of-sequence does */
     int32_t n_stop_ids;
     bool ignore_eos;
-    int32_t top_logprobs;     /* report this many alternatives of each token, 0..20 */
+    int32_t top_logprobs; /* report this many alternatives of each token, 0..20 */
 } fathom_sampling;
 
 /* Why a session ended. */
 typedef enum fathom_finish {
     FATHOM_RUNNING = 0,
-    FATHOM_STOP,      /* end-of-sequence token, stop id or stop text */
-    FATHOM_LENGTH,    /* max_tokens */
-    FATHOM_CONTEXT,   /* the context is full */
+    FATHOM_STOP,    /* end-of-sequence token, stop id or stop text; also before the first prompt */
+    FATHOM_LENGTH,  /* max_tokens */
+    FATHOM_CONTEXT, /* the context is full */
     FATHOM_CANCELLED,
-    FATHOM_FAILED,    /* fathom_session_error says why */
+    FATHOM_FAILED, /* fathom_session_error says why */
 } fathom_finish;
 
-/* `owner`: sessions of one owner share cached prefixes. */
-FATHOM_API fathom_status fathom_session_open(fathom_engine *engine, uint64_t owner, fathom_session **out, fathom_error *e);
+/* `owner`: sessions of one owner share cached prefixes. FATHOM_ELIMIT when all are open. NULL may be closed. */
+FATHOM_API fathom_status fathom_session_open(fathom_engine *engine, uint64_t owner, fathom_session **out,
+                                             fathom_error *e);
 FATHOM_API void fathom_session_close(fathom_session *s);
 
-/* Starts an answer to the whole prompt `ids` (what the session's cache already holds of it is not computed again). */
-FATHOM_API fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n, const fathom_sampling *sampling,
-                                               fathom_error *e);
+/* Starts an answer to the whole prompt `ids`; what the cache already holds of it is not computed again. An answer in progress
+ * is abandoned. Everything is copied; sampling NULL: greedy. FATHOM_EINVAL names the id or field that is out of range,
+ * FATHOM_ELIMIT says that the prompt is longer than the context; after an error the session is as it was. */
+FATHOM_API fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n,
+                                               const fathom_sampling *sampling, fathom_error *e);
 
 /* One step of the engine over all sessions that have work: cuts long prompts into chunks, one new token for each session that
- * is past its prompt. *busy = sessions that still have work. An error here is the engine's; a session's own error ends that session. */
+ * is past its prompt. A session whose last token has not been taken with fathom_session_next waits. *busy (or NULL) =
+ * sessions whose answer goes on. An error here is the engine's (no session moved on); a session's own error ends that
+ * session alone. Takes no memory. */
 FATHOM_API fathom_status fathom_engine_step(fathom_engine *engine, int *busy, fathom_error *e);
 
 typedef struct fathom_token {
     int32_t id;
-    const char *text; /* the text that became whole with it (view, until the next call on the session); may be "" */
+    const char
+        *text; /* what became whole with it and is no part of a stop text (view, until the next step); may be "" */
     size_t bytes;
     float logprob; /* of the token under the unmodified distribution */
     int32_t n_top;
@@ -131,13 +145,16 @@ typedef struct fathom_token {
     float top_logprobs[20];
 } fathom_token;
 
-/* The next token that the session has made and the caller has not seen; false when there is none at the moment. */
+/* The next token that the session has made and the caller has not seen; false when there is none at the moment. The token
+ * that ends an answer (end-of-sequence, stop id) comes too, without text. */
 FATHOM_API bool fathom_session_next(fathom_session *s, fathom_token *token);
 FATHOM_API fathom_finish fathom_session_finish(const fathom_session *s);
-/* Text held back by stop matching when the answer ended otherwise; a view, may be "". */
+/* After the end: text that was held back for a stop text or an unfinished character, to be shown after the last token; a view,
+ * until the next prompt; may be "". */
 FATHOM_API const char *fathom_session_rest(fathom_session *s);
 FATHOM_API const char *fathom_session_error(const fathom_session *s);
-FATHOM_API void fathom_session_cancel(fathom_session *s); /* from any thread; takes effect in the next step */
+/* From any thread; ends the answer before the next step computes. */
+FATHOM_API void fathom_session_cancel(fathom_session *s);
 
 typedef struct fathom_usage {
     int32_t prompt_tokens, cached_tokens, new_tokens;
@@ -145,7 +162,8 @@ typedef struct fathom_usage {
 } fathom_usage;
 FATHOM_API fathom_usage fathom_session_usage(const fathom_session *s);
 
-/* Logits of a prompt, without a session: writes [n, vocabulary] when `all`, else [1, vocabulary]. */
+/* Logits of a prompt, without a session: writes [n, vocabulary] when `all` (for engines opened with logits_all), else those of
+ * the last position, [1, vocabulary]. FATHOM_ENUMERIC names the position where a number is not finite. */
 FATHOM_API fathom_status fathom_logits(fathom_engine *engine, const int32_t *ids, size_t n, bool all, float *logits,
                                        fathom_error *e);
 
