@@ -10,8 +10,7 @@
 #include "host/base/json.h"
 #include "host/model/config_fields.h"
 
-static fa_status read_field(fa_config *c, const json_t *o, const fa_config_field *f, const char *file,
-                            fa_error *e) {
+static fa_status read_field(fa_config *c, const json_t *o, const fa_config_field *f, const char *file, fa_error *e) {
     const json_t *v = json_object_get(o, f->json);
     if (!v || json_is_null(v)) {
         if (f->required) return fa_fail(e, FA_EFORMAT, "%s: %s: missing", file, f->json);
@@ -99,17 +98,13 @@ static fa_status read_choice(const json_t *o, const char *key, const choice *cho
     return fa_fail(e, FA_EUNSUPPORTED, "%s: %s: \"%.80s\" is not supported", file, key, text);
 }
 
-static fa_status read_routing(fa_config *c, const json_t *o, const fa_family *family, const char *file,
-                              fa_error *e) {
+static fa_status read_routing(fa_config *c, const json_t *o, const fa_family *family, const char *file, fa_error *e) {
     static const choice scorings[] = {{"softmax", FA_SCORE_SOFTMAX}, {"sigmoid", FA_SCORE_SIGMOID}, {0}};
-    static const choice methods[] = {{"greedy", FA_TOPK_GREEDY},
-                                     {"group_limited_greedy", FA_TOPK_GROUP_LIMITED},
-                                     {"noaux_tc", FA_TOPK_NOAUX},
-                                     {0}};
+    static const choice methods[] = {
+        {"greedy", FA_TOPK_GREEDY}, {"group_limited_greedy", FA_TOPK_GROUP_LIMITED}, {"noaux_tc", FA_TOPK_NOAUX}, {0}};
     bool v3 = family->of == FA_OF_V3;
     int scoring, method;
-    fa_status s =
-        read_choice(o, "scoring_func", scorings, v3 ? FA_SCORE_SIGMOID : FA_SCORE_SOFTMAX, &scoring, file, e);
+    fa_status s = read_choice(o, "scoring_func", scorings, v3 ? FA_SCORE_SIGMOID : FA_SCORE_SOFTMAX, &scoring, file, e);
     if (!s) s = read_choice(o, "topk_method", methods, v3 ? FA_TOPK_NOAUX : FA_TOPK_GREEDY, &method, file, e);
     if (s) return s;
     c->scoring = (fa_scoring)scoring;
@@ -137,8 +132,8 @@ static fa_status read_rope(fa_config *c, const json_t *o, const char *file, fa_e
     s = fa_json_double(r, "rope_theta", 1.5, 1e12, c->rope.theta, &c->rope.theta, file, e);
     int type;
     if (!s)
-        s = read_choice(r, json_object_get(r, "rope_type") ? "rope_type" : "type", types, FA_ROPE_PLAIN,
-                        &type, file, e);
+        s = read_choice(r, json_object_get(r, "rope_type") ? "rope_type" : "type", types, FA_ROPE_PLAIN, &type, file,
+                        e);
     if (s) return s;
     c->rope.scaling = (fa_rope_scaling)type;
     double partial;
@@ -151,20 +146,18 @@ static fa_status read_rope(fa_config *c, const json_t *o, const char *file, fa_e
 static fa_status read_quantisation(fa_config *c, const json_t *o, const char *file, fa_error *e) {
     const json_t *q = json_object_get(o, "quantization_config");
     if (!q || json_is_null(q)) return FA_OK;
-    if (!json_is_object(q))
-        return fa_fail(e, FA_EFORMAT, "%s: quantization_config: expected an object", file);
+    if (!json_is_object(q)) return fa_fail(e, FA_EFORMAT, "%s: quantization_config: expected an object", file);
     const char *method;
     fa_status s = fa_json_text(q, "quant_method", "", &method, file, e);
     if (s) return s;
     if (strcmp(method, "fp8"))
         return fa_fail(e, FA_EUNSUPPORTED,
-                       "%s: quantization_config: quant_method \"%.80s\" is not supported (only fp8)", file,
-                       method);
+                       "%s: quantization_config: quant_method \"%.80s\" is not supported (only fp8)", file, method);
     json_t *block = json_pack("[ii]", 128, 128);
     s = json_object_get(q, "weight_block_size")
             ? only(q, "weight_block_size", block, file, e)
-            : fa_fail(e, FA_EUNSUPPORTED,
-                      "%s: quantization_config: fp8 without weight_block_size is not supported", file);
+            : fa_fail(e, FA_EUNSUPPORTED, "%s: quantization_config: fp8 without weight_block_size is not supported",
+                      file);
     json_decref(block);
     c->fp8 = !s;
     return s;
@@ -212,8 +205,7 @@ static fa_status read_config(fa_config *c, const json_t *o, const char *file, fa
     if (!json_is_object(o)) return fa_fail(e, FA_EFORMAT, "%s: expected an object", file);
     fa_status s = read_family(o, &family, file, e);
     if (s) return s;
-    *c = (fa_config){
-        .architecture = family->architecture, .family = family->name, .attention = family->attention};
+    *c = (fa_config){.architecture = family->architecture, .family = family->name, .attention = family->attention};
     s = read_fields(c, o, fa_config_fields, fa_n_config_fields, family->of, file, e);
     if (!s) s = read_only_values(o, file, e);
     if (!s) s = read_routing(c, o, family, file, e);

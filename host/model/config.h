@@ -9,12 +9,7 @@
 #include "host/format/gguf.h"
 
 typedef enum fa_attention { FA_ATTENTION_GQA = 0, FA_ATTENTION_MLA } fa_attention;
-typedef enum fa_rope_scaling {
-    FA_ROPE_PLAIN = 0,
-    FA_ROPE_LINEAR,
-    FA_ROPE_YARN,
-    FA_ROPE_LLAMA3
-} fa_rope_scaling;
+typedef enum fa_rope_scaling { FA_ROPE_PLAIN = 0, FA_ROPE_LINEAR, FA_ROPE_YARN, FA_ROPE_LLAMA3 } fa_rope_scaling;
 typedef enum fa_scoring { FA_SCORE_SOFTMAX = 0, FA_SCORE_SIGMOID } fa_scoring;
 typedef enum fa_topk_method { FA_TOPK_GREEDY = 0, FA_TOPK_GROUP_LIMITED, FA_TOPK_NOAUX } fa_topk_method;
 
@@ -38,7 +33,7 @@ typedef struct fa_config {
         double theta, factor;
         double original_positions;
         double beta_fast, beta_slow, mscale, mscale_all_dim; /* YaRN */
-        double attention_factor; /* YaRN: of cos and sin; 0: derived from factor and mscale */
+        double attention_factor;                  /* YaRN: of cos and sin; 0: derived from factor and mscale */
         double low_freq_factor, high_freq_factor; /* llama3 */
     } rope;
 

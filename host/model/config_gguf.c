@@ -17,8 +17,7 @@ static const char *key_of(char key[KEY_TEXT], const char *architecture, const ch
     return key;
 }
 
-static fa_status read_field(fa_config *c, const fa_gguf *g, const fa_config_field *f, const char *key,
-                            fa_error *e) {
+static fa_status read_field(fa_config *c, const fa_gguf *g, const fa_config_field *f, const char *key, fa_error *e) {
     if (!fa_gguf_has(g, key)) {
         if (f->required) return fa_fail(e, FA_EFORMAT, "%s: %s: missing", fa_gguf_path(g), key);
         fa_field_set(c, f, f->fallback);
@@ -37,15 +36,14 @@ static fa_status read_field(fa_config *c, const fa_gguf *g, const fa_config_fiel
         double d = 0;
         s = fa_gguf_double(g, key, 0, &d, e);
         if (!s && !(d >= f->min && d <= f->max))
-            s = fa_fail(e, FA_EFORMAT, "%s: %s: %g is not in %g..%g", fa_gguf_path(g), key, d, f->min,
-                        f->max);
+            s = fa_fail(e, FA_EFORMAT, "%s: %s: %g is not in %g..%g", fa_gguf_path(g), key, d, f->min, f->max);
         if (!s) fa_field_set(c, f, d);
     }
     return s;
 }
 
-static fa_status read_fields(fa_config *c, const fa_gguf *g, const fa_config_field *fields, int n,
-                             unsigned of, const char *architecture, const char *group, fa_error *e) {
+static fa_status read_fields(fa_config *c, const fa_gguf *g, const fa_config_field *fields, int n, unsigned of,
+                             const char *architecture, const char *group, fa_error *e) {
     char key[KEY_TEXT];
     fa_status s = FA_OK;
     for (int i = 0; i < n && !s; i++)
@@ -64,8 +62,8 @@ static fa_status read_family(const fa_gguf *g, const fa_family **out, fa_error *
     if (s) return s;
     if (!name.data) return fa_fail(e, FA_EFORMAT, "%s: general.architecture: missing", fa_gguf_path(g));
     if (gating > GATING_SIGMOID)
-        return fa_fail(e, FA_EUNSUPPORTED, "%s: deepseek2.expert_gating_func: %lld is not supported",
-                       fa_gguf_path(g), (long long)gating);
+        return fa_fail(e, FA_EUNSUPPORTED, "%s: deepseek2.expert_gating_func: %lld is not supported", fa_gguf_path(g),
+                       (long long)gating);
     unsigned not_of = gating == GATING_SIGMOID ? FA_OF_V2 : FA_OF_V3;
     for (int i = 0; i < fa_n_families; i++) {
         if (!text_is(name, fa_families[i].gguf) || fa_families[i].of & not_of) continue;
@@ -104,13 +102,11 @@ static fa_status read_mla(fa_config *c, const fa_gguf *g, fa_error *e) {
     int64_t key = 0, value = 0;
     bool named = fa_gguf_has(g, "deepseek2.attention.key_length_mla");
     const char *key_name = named ? "deepseek2.attention.key_length_mla" : "deepseek2.attention.key_length";
-    const char *value_name =
-        named ? "deepseek2.attention.value_length_mla" : "deepseek2.attention.value_length";
+    const char *value_name = named ? "deepseek2.attention.value_length_mla" : "deepseek2.attention.value_length";
     fa_status s = fa_gguf_int(g, key_name, c->rope_dim + 1, 2048, 0, &key, e);
     if (!s) s = fa_gguf_int(g, value_name, 1, 1024, 0, &value, e);
     if (s) return s;
-    if (!key || !value)
-        return fa_fail(e, FA_EFORMAT, "%s: %s: missing", fa_gguf_path(g), key ? value_name : key_name);
+    if (!key || !value) return fa_fail(e, FA_EFORMAT, "%s: %s: missing", fa_gguf_path(g), key ? value_name : key_name);
     c->nope_dim = (int32_t)key - c->rope_dim;
     c->v_dim = (int32_t)value;
     c->kv_heads = c->heads; /* the files say 1, for their own way of computing */
@@ -152,8 +148,7 @@ fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e) {
     const fa_family *family = NULL;
     fa_status s = read_family(g, &family, e);
     if (s) return s;
-    *c = (fa_config){
-        .architecture = family->architecture, .family = family->name, .attention = family->attention};
+    *c = (fa_config){.architecture = family->architecture, .family = family->name, .attention = family->attention};
     c->moe_layer_freq = 1;
     s = read_fields(c, g, fa_config_fields, fa_n_config_fields, family->of, family->gguf, "", e);
     if (!s) s = read_vocabulary(c, g, family->gguf, e);
@@ -162,11 +157,7 @@ fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e) {
     if (s) return s;
     c->attention_bias = family->of == FA_OF_QWEN2;
     c->scoring = family->of == FA_OF_V3 ? FA_SCORE_SIGMOID : FA_SCORE_SOFTMAX;
-    c->topk_method = family->of == FA_OF_V3 ? FA_TOPK_NOAUX
-                     : c->groups > 1        ? FA_TOPK_GROUP_LIMITED
-                                            : FA_TOPK_GREEDY;
-    c->rope.interleaved =
-        family->of != FA_OF_QWEN2; /* the converter permutes llama's q and k to interleaved pairs */
-    return fa_config_finish(
-        c, &(fa_config_source){.file = fa_gguf_path(g), .gguf_architecture = family->gguf}, e);
+    c->topk_method = family->of == FA_OF_V3 ? FA_TOPK_NOAUX : c->groups > 1 ? FA_TOPK_GROUP_LIMITED : FA_TOPK_GREEDY;
+    c->rope.interleaved = family->of != FA_OF_QWEN2; /* the converter permutes llama's q and k to interleaved pairs */
+    return fa_config_finish(c, &(fa_config_source){.file = fa_gguf_path(g), .gguf_architecture = family->gguf}, e);
 }

@@ -41,8 +41,7 @@ static void scale_yarn(const fa_config *c, float *inv_freq) {
 
 /* Llama 3.1: long waves are stretched by the factor, short ones kept, those between interpolated. */
 static void scale_llama3(const fa_config *c, float *inv_freq) {
-    double low = c->rope.low_freq_factor, high = c->rope.high_freq_factor,
-           original = c->rope.original_positions;
+    double low = c->rope.low_freq_factor, high = c->rope.high_freq_factor, original = c->rope.original_positions;
     float factor = (float)c->rope.factor;
     for (int32_t i = 0; i < fa_rope_dims(c) / 2; i++) {
         double wave = 2 * M_PI / inv_freq[i];
@@ -72,8 +71,7 @@ double fa_rope_attention_factor(const fa_config *c) {
     if (c->rope.scaling != FA_ROPE_YARN) return 1;
     if (c->rope.attention_factor > 0) return c->rope.attention_factor;
     if (c->rope.mscale > 0 && c->rope.mscale_all_dim > 0)
-        return yarn_mscale(c->rope.factor, c->rope.mscale) /
-               yarn_mscale(c->rope.factor, c->rope.mscale_all_dim);
+        return yarn_mscale(c->rope.factor, c->rope.mscale) / yarn_mscale(c->rope.factor, c->rope.mscale_all_dim);
     return yarn_mscale(c->rope.factor, 1);
 }
 
@@ -87,11 +85,11 @@ double fa_softmax_scale(const fa_config *c) {
 
 /* The angle is the FP32 product, as the references have it: what a model was trained with, not the exact
  * angle. From there cos and sin are exact to half a unit in the last place: double, and one rounding. */
-void fa_rope_table(const float *inv_freq, int32_t half, double factor, int32_t positions, float *table) {
-    for (int64_t p = 0; p < positions; p++) {
+void fa_rope_table(const float *inv_freq, int32_t half, double factor, int32_t first, int32_t n, float *table) {
+    for (int64_t p = 0; p < n; p++) {
         float *row = table + p * 2 * half;
         for (int32_t i = 0; i < half; i++) {
-            float angle = (float)p * inv_freq[i];
+            float angle = (float)(first + p) * inv_freq[i];
             row[i] = (float)(cos(angle) * factor);
             row[half + i] = (float)(sin(angle) * factor);
         }

@@ -21,7 +21,7 @@ double fa_rope_attention_factor(const fa_config *c);
  * mscale(mscale_all_dim) squared. */
 double fa_softmax_scale(const fa_config *c);
 
-/* Rows of positions 0 .. positions-1: cos [half] then sin [half], times `factor`. */
-void fa_rope_table(const float *inv_freq, int32_t half, double factor, int32_t positions, float *table);
+/* Rows of positions first .. first+n-1: cos [half] then sin [half], times `factor`. */
+void fa_rope_table(const float *inv_freq, int32_t half, double factor, int32_t first, int32_t n, float *table);
 
 #endif

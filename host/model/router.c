@@ -82,8 +82,8 @@ static void route_row(const fa_config *c, const float *bias, const float *logits
     }
 }
 
-void fa_route(const fa_config *c, const float *bias, const float *logits, int32_t rows, float *scratch,
-              int32_t *ids, float *weights) {
+void fa_route(const fa_config *c, const float *bias, const float *logits, int32_t rows, float *scratch, int32_t *ids,
+              float *weights) {
     float *at = scratch;
     work w = {.score = at};
     w.choice = at += c->experts;

@@ -19,7 +19,7 @@ int64_t fa_route_scratch(const fa_config *c);
  * single score noaux          ... within the top_groups groups with the best sum of two, all by score + bias;
  * weights without bias Weights are the scores, divided by their sum + 1e-20 where norm_topk says so, times
  * routed_scale. The lower id wins a tie. */
-void fa_route(const fa_config *c, const float *bias, const float *logits, int32_t rows, float *scratch,
-              int32_t *ids, float *weights);
+void fa_route(const fa_config *c, const float *bias, const float *logits, int32_t rows, float *scratch, int32_t *ids,
+              float *weights);
 
 #endif

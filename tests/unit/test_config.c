@@ -11,11 +11,10 @@
 #include "host/model/rope.h"
 #include "tests/lib/check.h"
 
-static const char *const folders[] = {
-    "deepseek-v3-tiny",      "deepseek-v3-tiny-fp8", "deepseek-v3-tiny-mtp",
-    "deepseek-v2-lite-tiny", "deepseek-v2-tiny",     "deepseek-llm-tiny",
-    "deepseek-coder-tiny",   "r1-distill-qwen-tiny", "r1-distill-qwen-tiny-untied",
-    "r1-distill-llama-tiny"};
+static const char *const folders[] = {"deepseek-v3-tiny",      "deepseek-v3-tiny-fp8", "deepseek-v3-tiny-mtp",
+                                      "deepseek-v2-lite-tiny", "deepseek-v2-tiny",     "deepseek-llm-tiny",
+                                      "deepseek-coder-tiny",   "r1-distill-qwen-tiny", "r1-distill-qwen-tiny-untied",
+                                      "r1-distill-llama-tiny"};
 enum { N_FOLDERS = sizeof folders / sizeof *folders };
 
 static void loads_golden(void *unused) {
@@ -37,8 +36,7 @@ static void v3_fields(void *unused) {
     CHECK_OK(fa_config_load(&c, dir, &e), &e);
     free(dir);
     CHECK(!strcmp(c.architecture, "DeepseekV3ForCausalLM") && !strcmp(c.family, "deepseek-v3"));
-    CHECK(c.vocab == 1040 && c.hidden == 192 && c.layers == 3 && c.intermediate == 400 &&
-          c.max_positions == 2560);
+    CHECK(c.vocab == 1040 && c.hidden == 192 && c.layers == 3 && c.intermediate == 400 && c.max_positions == 2560);
     CHECK(c.bos_id == 0 && c.n_eos == 1 && c.eos_ids[0] == 1 && c.fp8);
     CHECK(c.attention == FA_ATTENTION_MLA && c.heads == 4 && c.q_rank == 144 && c.kv_rank == 128);
     CHECK(c.nope_dim == 32 && c.rope_dim == 16 && c.v_dim == 40 && c.rope.interleaved);
@@ -84,13 +82,13 @@ static void rope_table(void *unused) {
     (void)unused;
     const float inv[2] = {1.0f, 0.21345372f};
     float table[4 * 1000];
-    fa_rope_table(inv, 2, 2, 1000, table);
+    fa_rope_table(inv, 2, 2, 0, 300, table);
+    fa_rope_table(inv, 2, 2, 300, 700, table + 4 * 300);
     CHECK(table[0] == 2 && table[1] == 2 && table[2] == 0 && table[3] == 0, "position 0");
     for (int p = 0; p < 1000; p++)
         for (int i = 0; i < 2; i++) {
             float angle = (float)p * inv[i];
-            CHECK(table[4 * p + i] == (float)(2 * cos(angle)) &&
-                  table[4 * p + 2 + i] == (float)(2 * sin(angle)));
+            CHECK(table[4 * p + i] == (float)(2 * cos(angle)) && table[4 * p + 2 + i] == (float)(2 * sin(angle)));
         }
 }
 
@@ -171,16 +169,13 @@ static const bad_case bad[] = {
     {"deepseek-v3-tiny", "{\"eos_token_id\":1040}", FA_EFORMAT, "eos_token_id"},
     {"deepseek-v3-tiny", "{\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", FA_EFORMAT, "eos_token_id"},
     {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"gptq\"}}", FA_EUNSUPPORTED, "gptq"},
-    {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", FA_EUNSUPPORTED,
-     "weight_block_size"},
+    {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", FA_EUNSUPPORTED, "weight_block_size"},
     {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64,64]}}",
      FA_EUNSUPPORTED, "weight_block_size"},
-    {"deepseek-v3-tiny", "{\"architectures\":[\"MultiModalityCausalLM\"]}", FA_EUNSUPPORTED,
-     "MultiModalityCausalLM"},
+    {"deepseek-v3-tiny", "{\"architectures\":[\"MultiModalityCausalLM\"]}", FA_EUNSUPPORTED, "MultiModalityCausalLM"},
     {"deepseek-v3-tiny", "{\"architectures\":null,\"model_type\":\"gpt2\"}", FA_EUNSUPPORTED, "gpt2"},
     {"deepseek-v3-tiny", "{\"architectures\":null,\"model_type\":null}", FA_EFORMAT, "architectures"},
-    {"deepseek-llm-tiny", "{\"num_attention_heads\":3,\"num_key_value_heads\":3}", FA_EFORMAT,
-     "num_attention_heads"},
+    {"deepseek-llm-tiny", "{\"num_attention_heads\":3,\"num_key_value_heads\":3}", FA_EFORMAT, "num_attention_heads"},
     {"deepseek-coder-tiny", "{\"num_key_value_heads\":3}", FA_EFORMAT, "num_key_value_heads"},
     {"deepseek-coder-tiny", "{\"head_dim\":17}", FA_EFORMAT, "head_dim"},
     {"deepseek-coder-tiny", "{\"mlp_bias\":true}", FA_EUNSUPPORTED, "mlp_bias"},
@@ -244,8 +239,7 @@ static void several_eos(void *unused) {
     CHECK_OK(fa_config_load(&c, s.dir, &e), &e);
     CHECK(c.n_eos == 3 && c.eos_ids[0] == 994 && c.eos_ids[1] == 5 && c.eos_ids[2] == 7, "%d ids", c.n_eos);
     put(&s, "generation_config.json", "{\"eos_token_id\":\"no\"}");
-    CHECK(fa_config_load(&c, s.dir, &e) == FA_EFORMAT && strstr(e.text, "generation_config.json"), "%s",
-          e.text);
+    CHECK(fa_config_load(&c, s.dir, &e) == FA_EFORMAT && strstr(e.text, "generation_config.json"), "%s", e.text);
     scratch_close(&s);
 }
 

@@ -1,0 +1,301 @@
+/* The pass of a step's rows through the layers. Shapes: T = step rows. */
+#include "host/model/transformer.h"
+
+#include "host/base/threads.h"
+#include "host/model/rope.h"
+#include "host/model/router.h"
+
+static fa_ref at(fa_buffer *b, int64_t element) {
+    return (fa_ref){.buffer = b, .offset = (size_t)element * sizeof(float)};
+}
+
+fa_op *fa_push(fa_model *m, fa_op_kind kind) {
+    fa_op *op = &m->ops[m->n_ops++];
+    *op = (fa_op){.kind = kind};
+    return op;
+}
+
+fa_status fa_flush(fa_model *m, fa_error *e) {
+    int n = m->n_ops;
+    m->n_ops = 0;
+    if (!n) return FA_OK;
+    fa_ticket ticket;
+    fa_status s = m->backend->submit(m->backend, m->ops, n, &ticket, e);
+    return s ? s : m->backend->wait(m->backend, ticket, e);
+}
+
+fa_rmsnorm *fa_push_norm(fa_model *m, int64_t rows, fa_buffer *x, const fa_weight *weight, fa_buffer *y) {
+    int64_t n = weight->cols;
+    fa_op *op = fa_push(m, FA_OP_RMSNORM);
+    op->rmsnorm = (fa_rmsnorm){.rows = rows,
+                               .n = n,
+                               .x = at(x, 0),
+                               .ldx = n,
+                               .weight = weight,
+                               .eps = m->config.norm_eps,
+                               .y = at(y, 0),
+                               .ldy = n};
+    return &op->rmsnorm;
+}
+
+/* One product of x [T, width] with up to FA_MATMUL_PARTS weights. */
+typedef struct part {
+    const fa_weight *weight, *bias;
+    fa_step_buffer y;
+} part;
+
+static void push_matmul(fa_model *m, int64_t rows, fa_buffer *x, const part *parts, int n_parts) {
+    fa_matmul mm = {
+        .numerics = m->numerics, .rows = rows, .x = at(x, 0), .ldx = parts[0].weight->cols, .n_parts = n_parts};
+    for (int i = 0; i < n_parts; i++)
+        mm.part[i] = (struct fa_matmul_part){.w = parts[i].weight,
+                                             .bias = parts[i].bias && parts[i].bias->data ? parts[i].bias : NULL,
+                                             .y = at(m->buffers[parts[i].y], 0),
+                                             .ldy = m->width[parts[i].y]};
+    fa_push(m, FA_OP_MATMUL)->matmul = mm;
+}
+
+void fa_push_matmul(fa_model *m, int64_t rows, fa_buffer *x, const fa_weight *weight, fa_step_buffer y) {
+    push_matmul(m, rows, x, &(part){weight, NULL, y}, 1);
+}
+
+static void push_rope(fa_model *m, const fa_step *step, fa_step_buffer x, int32_t heads, int32_t stride,
+                      int32_t first) {
+    fa_push(m, FA_OP_ROPE)->rope = (fa_rope){.rows = step->rows,
+                                             .place = step->place,
+                                             .x = at(m->buffers[x], 0),
+                                             .ldx = m->width[x],
+                                             .heads = heads,
+                                             .stride = stride,
+                                             .first = first,
+                                             .dims = fa_rope_dims(&m->config),
+                                             .interleaved = m->config.rope.interleaved,
+                                             .table = at(m->rope, 0)};
+}
+
+/* y = y + x over [T, hidden] */
+static void push_add(fa_model *m, int64_t rows, fa_buffer *y, fa_buffer *x) {
+    int64_t n = m->config.hidden;
+    fa_push(m, FA_OP_ADD)->add =
+        (fa_add){.rows = rows, .n = n, .a = at(y, 0), .b = at(x, 0), .y = at(y, 0), .lda = n, .ldb = n, .ldy = n};
+}
+
+static fa_kv cache_of(const fa_model *m, const fa_step *step, int layer) {
+    return (fa_kv){.pool = step->pool, .layout = &m->layout, .layer = layer};
+}
+
+/* Grouped-query attention over FA_NORMED into FA_HEADS. */
+static void push_gqa(fa_model *m, int layer, const fa_layer *w, const fa_step *step) {
+    const fa_config *c = &m->config;
+    const part qkv[] = {{&w->q, &w->q_bias, FA_Q}, {&w->k, &w->k_bias, FA_KEYS}, {&w->v, &w->v_bias, FA_VALUES}};
+    push_matmul(m, step->rows, m->buffers[FA_NORMED], qkv, 3);
+    push_rope(m, step, FA_Q, c->heads, c->head_dim, 0);
+    push_rope(m, step, FA_KEYS, c->kv_heads, c->head_dim, 0);
+    fa_push(m, FA_OP_STORE)->store = (fa_store){.rows = step->rows,
+                                                .place = step->place,
+                                                .a = at(m->buffers[FA_KEYS], 0),
+                                                .lda = m->width[FA_KEYS],
+                                                .b = at(m->buffers[FA_VALUES], 0),
+                                                .ldb = m->width[FA_VALUES],
+                                                .kv = cache_of(m, step, layer)};
+    fa_push(m, FA_OP_GQA)->gqa = (fa_gqa){.rows = step->rows,
+                                          .place = step->place,
+                                          .heads = c->heads,
+                                          .kv_heads = c->kv_heads,
+                                          .head_dim = c->head_dim,
+                                          .scale = m->softmax_scale,
+                                          .q = at(m->buffers[FA_Q], 0),
+                                          .ldq = m->width[FA_Q],
+                                          .kv = cache_of(m, step, layer),
+                                          .y = at(m->buffers[FA_HEADS], 0),
+                                          .ldy = m->width[FA_HEADS]};
+}
+
+/* Which rows of kv_b, or of its two halves, belong to a head. */
+static void set_up_projections(fa_mla *a, const fa_config *c, const fa_layer *w) {
+    bool split = w->k_b.data != NULL;
+    a->k_up = split ? &w->k_b : &w->kv_b;
+    a->v_up = split ? &w->v_b : &w->kv_b;
+    a->k_transposed = split;
+    a->k_first = 0;
+    a->k_stride = split ? c->kv_rank : c->nope_dim + c->v_dim;
+    a->v_first = split ? 0 : c->nope_dim;
+    a->v_stride = split ? c->v_dim : c->nope_dim + c->v_dim;
+}
+
+/* Latent attention over FA_NORMED into FA_HEADS. FA_KEYS holds [latent | rotary key] of each row. */
+static void push_mla(fa_model *m, int layer, const fa_layer *w, const fa_step *step) {
+    const fa_config *c = &m->config;
+    fa_buffer *keys = m->buffers[FA_KEYS];
+    int32_t head = c->nope_dim + c->rope_dim;
+    const part first[] = {{&w->kv_a, NULL, FA_KEYS},
+                          {c->q_rank ? &w->q_a : &w->q, NULL, c->q_rank ? FA_Q_LATENT : FA_Q}};
+    push_matmul(m, step->rows, m->buffers[FA_NORMED], first, 2);
+    if (c->q_rank) {
+        fa_buffer *latent = m->buffers[FA_Q_LATENT];
+        fa_push_norm(m, step->rows, latent, &w->q_a_norm, latent);
+        fa_push_matmul(m, step->rows, latent, &w->q_b, FA_Q);
+    }
+    fa_rmsnorm *norm = fa_push_norm(m, step->rows, keys, &w->kv_a_norm, keys);
+    norm->ldx = norm->ldy = m->width[FA_KEYS];
+    push_rope(m, step, FA_Q, c->heads, head, c->nope_dim);
+    push_rope(m, step, FA_KEYS, 1, c->rope_dim, c->kv_rank);
+    fa_push(m, FA_OP_STORE)->store = (fa_store){.rows = step->rows,
+                                                .place = step->place,
+                                                .a = at(keys, 0),
+                                                .lda = m->width[FA_KEYS],
+                                                .b = at(keys, c->kv_rank),
+                                                .ldb = m->width[FA_KEYS],
+                                                .kv = cache_of(m, step, layer)};
+    fa_mla a = {.rows = step->rows,
+                .place = step->place,
+                .heads = c->heads,
+                .nope = c->nope_dim,
+                .rope = c->rope_dim,
+                .v = c->v_dim,
+                .rank = c->kv_rank,
+                .scale = m->softmax_scale,
+                .q = at(m->buffers[FA_Q], 0),
+                .ldq = m->width[FA_Q],
+                .kv = cache_of(m, step, layer),
+                .y = at(m->buffers[FA_HEADS], 0),
+                .ldy = m->width[FA_HEADS]};
+    set_up_projections(&a, c, w);
+    fa_push(m, FA_OP_MLA)->mla = a;
+}
+
+/* An MLP over FA_NORMED into `y`; ids NULL: expert 0 for every row. */
+static void push_experts(fa_model *m, const fa_step *step, const fa_expert *experts, int n, const int32_t *ids,
+                         fa_step_buffer y) {
+    int64_t hidden = m->config.hidden;
+    fa_push(m, FA_OP_EXPERTS)->experts = (fa_experts){.numerics = m->numerics,
+                                                      .rows = step->rows,
+                                                      .hidden = hidden,
+                                                      .inner = experts->gate.rows,
+                                                      .x = at(m->buffers[FA_NORMED], 0),
+                                                      .ldx = hidden,
+                                                      .y = at(m->buffers[y], 0),
+                                                      .ldy = hidden,
+                                                      .n_experts = n,
+                                                      .experts = experts,
+                                                      .top_k = ids ? m->config.top_k : 1,
+                                                      .ids = ids,
+                                                      .weights = ids ? m->route_weights : NULL};
+}
+
+/* The router over FA_NORMED: its scores come to the host, which chooses. */
+static fa_status route(fa_model *m, int layer, const fa_layer *w, const fa_step *step, fa_error *e) {
+    const fa_config *c = &m->config;
+    fa_push_matmul(m, step->rows, m->buffers[FA_NORMED], &w->router, FA_SCORES);
+    fa_status s = fa_flush(m, e);
+    if (s) return s;
+    size_t bytes = (size_t)step->rows * (size_t)c->experts * sizeof(float);
+    s = m->backend->read(m->backend, m->buffers[FA_SCORES], 0, m->scores, bytes, e);
+    if (s) return s;
+    fa_route(c, w->router_bias, m->scores, step->rows, m->scratch, m->ids, m->route_weights);
+    const fa_probe *probe = step->probe;
+    if (probe && probe->routes) probe->routes(probe->ctx, layer, step->rows, c->top_k, m->ids, m->route_weights);
+    return FA_OK;
+}
+
+fa_status fa_push_layer(fa_model *m, int i, fa_buffer *stream, const fa_step *step, fa_error *e) {
+    const fa_config *c = &m->config;
+    const fa_layer *w = &m->weights.layers[i];
+    int64_t rows = step->rows;
+    fa_buffer *normed = m->buffers[FA_NORMED], *out = m->buffers[FA_OUT];
+    fa_push_norm(m, rows, stream, &w->attention_norm, normed);
+    if (c->attention == FA_ATTENTION_MLA)
+        push_mla(m, i, w, step);
+    else
+        push_gqa(m, i, w, step);
+    push_matmul(m, rows, m->buffers[FA_HEADS], &(part){&w->o, &w->o_bias, FA_OUT}, 1);
+    push_add(m, rows, stream, out);
+    fa_push_norm(m, rows, stream, &w->mlp_norm, normed);
+    if (w->experts) {
+        fa_status s = route(m, i, w, step, e);
+        if (s) return s;
+        push_experts(m, step, w->experts, c->experts, m->ids, FA_OUT);
+        if (c->shared_experts) {
+            push_experts(m, step, &w->mlp, 1, NULL, FA_SHARED_OUT);
+            push_add(m, rows, out, m->buffers[FA_SHARED_OUT]);
+        }
+    } else {
+        push_experts(m, step, &w->mlp, 1, NULL, FA_OUT);
+    }
+    push_add(m, rows, stream, out);
+    return FA_OK;
+}
+
+fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e) {
+    if (step->rows < 1 || step->rows > m->max_rows)
+        return fa_fail(e, FA_EINVAL, "step: %d rows are not in 1..%d", step->rows, m->max_rows);
+    if (step->n_logits < 0 || step->n_logits > m->max_logit_rows)
+        return fa_fail(e, FA_EINVAL, "step: %d logit rows are not in 0..%d", step->n_logits, m->max_logit_rows);
+    if (!step->tokens || !step->place || !step->pool || (step->n_logits && (!step->logit_rows || !step->logits)))
+        return fa_fail(e, FA_EINVAL, "step: a needed array is missing");
+    for (int32_t t = 0; t < step->rows; t++) {
+        int32_t token = step->tokens[t], pos = step->place[t].pos;
+        if (token < 0 || token >= m->config.vocab)
+            return fa_fail(e, FA_EINVAL, "step: row %d: token %d is not in 0..%d", t, token, m->config.vocab - 1);
+        if (pos < 0 || pos >= m->max_positions)
+            return fa_fail(e, FA_ELIMIT, "step: row %d: position %d is not in 0..%d", t, pos, m->max_positions - 1);
+    }
+    for (int32_t i = 0; i < step->n_logits; i++)
+        if (step->logit_rows[i] < 0 || step->logit_rows[i] >= step->rows)
+            return fa_fail(e, FA_EINVAL, "step: logit row %d is not in 0..%d", step->logit_rows[i], step->rows - 1);
+    return FA_OK;
+}
+
+fa_status fa_embed(fa_model *m, const fa_step *step, const fa_weight *table, fa_buffer *to, fa_error *e) {
+    int64_t hidden = m->config.hidden;
+    unsigned mode = fa_fp_enter();
+    for (int64_t t = 0; t < step->rows; t++)
+        fa_decode(table->type, table->data, step->tokens[t] * hidden, hidden, m->rows + t * hidden);
+    fa_fp_leave(mode);
+    return m->backend->write(m->backend, to, 0, m->rows, (size_t)(step->rows * hidden) * sizeof(float), e);
+}
+
+fa_status fa_read_logits(fa_model *m, fa_buffer *stream, const fa_weight *norm, const fa_weight *head,
+                         const fa_step *step, fa_error *e) {
+    if (step->n_logits) {
+        fa_push_norm(m, step->n_logits, stream, norm, m->buffers[FA_FINAL])->index = step->logit_rows;
+        fa_push_matmul(m, step->n_logits, m->buffers[FA_FINAL], head, FA_LOGITS);
+    }
+    fa_status s = fa_flush(m, e);
+    if (s || !step->n_logits) return s;
+    size_t bytes = (size_t)step->n_logits * (size_t)m->config.vocab * sizeof(float);
+    return m->backend->read(m->backend, m->buffers[FA_LOGITS], 0, step->logits, bytes, e);
+}
+
+/* Shows a probe the rows of `from`; ends the submission, so that they are there. */
+static fa_status show_hidden(fa_model *m, const fa_step *step, int layer, const fa_buffer *from, fa_error *e) {
+    const fa_probe *probe = step->probe;
+    if (!probe || !probe->hidden) return FA_OK;
+    fa_status s = fa_flush(m, e);
+    size_t bytes = (size_t)step->rows * (size_t)m->config.hidden * sizeof(float);
+    if (!s) s = m->backend->read(m->backend, from, 0, m->rows, bytes, e);
+    if (!s) probe->hidden(probe->ctx, layer, step->rows, m->config.hidden, m->rows);
+    return s;
+}
+
+fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e) {
+    const fa_weights *w = &m->weights;
+    fa_buffer *stream = m->buffers[FA_STREAM], *normed = m->buffers[FA_NORMED];
+    int layers = m->config.layers;
+    m->n_ops = 0;
+    m->last_rows = 0;
+    fa_status s = fa_step_check(m, step, e);
+    if (!s) s = fa_embed(m, step, &w->embedding, stream, e);
+    if (!s) s = show_hidden(m, step, -1, stream, e);
+    for (int i = 0; i < layers && !s; i++) {
+        s = fa_push_layer(m, i, stream, step, e);
+        if (!s) s = show_hidden(m, step, i, stream, e);
+    }
+    if (!s) s = fa_read_logits(m, stream, &w->norm, &w->head, step, e);
+    if (!s && step->probe && step->probe->hidden) {
+        fa_push_norm(m, step->rows, stream, &w->norm, normed);
+        s = show_hidden(m, step, layers, normed, e);
+    }
+    if (!s) m->last_rows = step->rows;
+    return s;
+}
