@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/backend/cpu/cpu.h"
 #include "host/backend/reference.h"
 
 typedef struct backend_entry {
@@ -12,6 +13,7 @@ typedef struct backend_entry {
 
 /* What "auto" means comes first. */
 static const backend_entry backends[] = {
+    {"cpu", fa_cpu_open},
     {"reference", fa_reference_open},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };

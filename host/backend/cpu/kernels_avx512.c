@@ -1,0 +1,63 @@
+/* Kernels with AVX-512 F, BW, DQ and VL. */
+#include "host/backend/cpu/kernels_isa.h"
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#include <immintrin.h>
+
+#define LANES 16
+#include "host/backend/cpu/vec.h"
+
+/* As in kernels_avx2.c, 64 codes at a time. */
+INLINE void take_apart(const uint8_t *codes, vec_f w[4]) {
+    __m512i v = _mm512_loadu_si512(codes);
+    __m512i even = _mm512_maddubs_epi16(_mm512_set1_epi16(0x0010), v);
+    __m512i odd = _mm512_maddubs_epi16(_mm512_set1_epi16(0x1000), v);
+    __m512i mask = _mm512_set1_epi32((int32_t)0x87F00000);
+    w[0] = (vec_f)_mm512_and_si512(_mm512_slli_epi32(even, 16), mask);
+    w[1] = (vec_f)_mm512_and_si512(_mm512_slli_epi32(odd, 16), mask);
+    w[2] = (vec_f)_mm512_and_si512(even, mask);
+    w[3] = (vec_f)_mm512_and_si512(odd, mask);
+}
+
+INLINE vec_f fma_lanes(vec_f a, vec_f b, vec_f c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* Two vectors' neighbouring lanes added, inside each 16 bytes. */
+INLINE __m512i add_pairs(__m512i a, __m512i b) {
+    __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+    return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)),
+                            _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xDD)));
+}
+
+/* Two vectors' neighbouring 16 bytes added. */
+INLINE __m512i add_quarters(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
+}
+
+/* Sums of the lanes of sixteen vectors. */
+INLINE vec_i sum_lanes(const vec_i *v) {
+    __m512i four[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        four[i] = add_pairs(add_pairs((__m512i)v[4 * i], (__m512i)v[4 * i + 1]),
+                            add_pairs((__m512i)v[4 * i + 2], (__m512i)v[4 * i + 3]));
+    return (vec_i)add_quarters(add_quarters(four[0], four[1]), add_quarters(four[2], four[3]));
+}
+
+INLINE float half_scalar(const uint8_t *p) {
+    uint16_t bits;
+    memcpy(&bits, p, 2);
+    return _cvtsh_ss(bits);
+}
+
+INLINE vec_f half_lanes(const uint8_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+#include "host/backend/cpu/simd_codes.h"
+#include "host/backend/cpu/simd_ordered.h"
+#include "host/backend/cpu/simd_rows.h"
+
+const fa_cpu_kernels fa_cpu_kernels_avx512 = SIMD_KERNELS;
+#endif

@@ -1,0 +1,43 @@
+/* Kernels in plain C: 16-byte vectors that every compiler target has or lowers. */
+#include "host/backend/cpu/kernels_isa.h"
+#include "host/format/fp8.h"
+
+#define LANES 4
+#include "host/backend/cpu/vec.h"
+
+typedef vec_u vec_u_at __attribute__((aligned(1), may_alias));
+
+/* Each code to the top byte, then right by four as a signed number: the mask leaves sign, exponent and mantissa. */
+INLINE void take_apart(const uint8_t *codes, vec_f w[4]) {
+    vec_u word = *(const vec_u_at *)codes;
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; p++) w[p] = (vec_f)(((vec_i)(word << (24 - 8 * p)) >> 4) & (int32_t)0x87F00000);
+}
+
+/* The product is exact (rule 1), so two roundings are one. */
+INLINE vec_f fma_lanes(vec_f a, vec_f b, vec_f c) {
+    return a * b + c;
+}
+
+/* Sums of the lanes of four vectors. */
+INLINE vec_i sum_lanes(const vec_i *v) {
+    vec_i half[2];
+    for (int i = 0; i < 2; i++)
+        half[i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){0, 1, 4, 5}) +
+                  __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){2, 3, 6, 7});
+    return __builtin_shuffle(half[0], half[1], (vec_i){0, 2, 4, 6}) + __builtin_shuffle(half[0], half[1], (vec_i){1, 3, 5, 7});
+}
+
+INLINE float half_scalar(const uint8_t *p) {
+    return fa_f16_decode((uint16_t)(p[0] | p[1] << 8));
+}
+
+INLINE vec_f half_lanes(const uint8_t *p) {
+    return (vec_f){half_scalar(p), half_scalar(p + 2), half_scalar(p + 4), half_scalar(p + 6)};
+}
+
+#include "host/backend/cpu/simd_codes.h"
+#include "host/backend/cpu/simd_ordered.h"
+#include "host/backend/cpu/simd_rows.h"
+
+const fa_cpu_kernels fa_cpu_kernels_portable = SIMD_KERNELS;

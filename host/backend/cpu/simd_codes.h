@@ -1,0 +1,171 @@
+/* Kernels of rules 1 and 2: FP8 codes times quantised activations. Included by each instruction set's file, which brings
+ * take_apart (4 * LANES codes into four vectors), fma_lanes and sum_lanes.
+ *
+ * A code shifted into an FP32 word so that its exponent and mantissa lie in the FP32 ones is the code's value * 2^-120
+ * (subnormal where the code is). With activations * 2^118 the product is the true one / 4, and 1.5 * 2^17, whose last
+ * place is worth 1/64, rounds it to 1/16. The sum's bits are added as integers. */
+#ifndef FA_BACKEND_CPU_SIMD_CODES_H
+#define FA_BACKEND_CPU_SIMD_CODES_H
+
+#include "host/backend/cpu/kernels.h"
+#include "host/backend/cpu/vec.h"
+#include "host/backend/scalar.h"
+
+enum {
+    GROUP = 4 * LANES, /* codes taken apart together: vector p holds codes p, p + 4, p + 8, ... */
+    TILE_VECTORS = CPU_TILE / LANES,
+};
+
+static const float ROUNDER = 196608.0f; /* 1.5 * 2^17 */
+
+/* Adds the products of one weight block's row and nx activation rows, as bits on top of ROUNDER's, to sum[nx]. */
+INLINE void add_block(const uint8_t *codes, const float *const *x, int64_t at, int nx, vec_i *sum) {
+    vec_f rounder = splat(ROUNDER);
+#pragma GCC unroll 8
+    for (int g = 0; g < CPU_BLOCK / GROUP; g++) {
+        vec_f w[4];
+        take_apart(codes + g * GROUP, w);
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; p++)
+#pragma GCC unroll 8
+            for (int t = 0; t < nx; t++)
+                sum[t] += (vec_i)fma_lanes(w[p], load(x[t] + at + g * GROUP + p * LANES), rounder);
+    }
+}
+
+/* The sums of LANES rows (first .. first + LANES - 1 of the tile) in one block, for nx activation rows: sums[t]. */
+INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_t b, const float *const *x, int nx,
+                       vec_i *sums) {
+    vec_i lanes[8][LANES];
+    int64_t at = b * CPU_BLOCK, width = tile->cols - at;
+    uint8_t padded[CPU_BLOCK];
+    for (int r = 0; r < LANES; r++) {
+        const uint8_t *codes = rows[r] + at;
+        const uint8_t *next = tile->next + (codes - tile->codes);
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 64);
+        if (width < CPU_BLOCK) {
+            memset(padded, 0, sizeof padded);
+            memcpy(padded, codes, (size_t)width);
+            codes = padded;
+        }
+        vec_i sum[8];
+#pragma GCC unroll 8
+        for (int t = 0; t < nx; t++) sum[t] = (vec_i){0};
+        add_block(codes, x, at, nx, sum);
+#pragma GCC unroll 8
+        for (int t = 0; t < nx; t++) lanes[t][r] = sum[t];
+    }
+    int32_t rounders = (int32_t)((uint32_t)CPU_BLOCK * fa_bits(ROUNDER));
+#pragma GCC unroll 8
+    for (int t = 0; t < nx; t++) sums[t] = sum_lanes(lanes[t]) - rounders;
+}
+
+/* One tile and nx activation rows; nx is a constant wherever this is inlined. */
+INLINE void code_tile(const cpu_codes *tile, const float *const *x, const float *const *x_scale, int nx, float *out) {
+    const uint8_t *rows[CPU_TILE];
+    for (int r = 0; r < CPU_TILE; r++) rows[r] = tile->codes + (r < tile->n ? r : tile->n - 1) * tile->cols;
+    int64_t blocks = (tile->cols + CPU_BLOCK - 1) / CPU_BLOCK;
+    vec_f acc[8][TILE_VECTORS] = {0};
+    for (int64_t b = 0; b < blocks; b++) {
+        float w_scale = flush(tile->scale[b]);
+        for (int v = 0; v < TILE_VECTORS && v * LANES < tile->n; v++) {
+            vec_i sums[8];
+            block_sums(tile, rows + v * LANES, b, x, nx, sums);
+#pragma GCC unroll 8
+            for (int t = 0; t < nx; t++) {
+                float scale = x_scale[t][b] * w_scale;
+                acc[t][v] = acc[t][v] + __builtin_convertvector(sums[t], vec_f) * 0.0625f * scale;
+            }
+        }
+    }
+    for (int t = 0; t < nx; t++)
+        for (int v = 0; v < TILE_VECTORS; v++) store(out + t * CPU_TILE + v * LANES, acc[t][v]);
+}
+
+static __attribute__((noinline)) void codes_by_1(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
+                                                 float *out) {
+    code_tile(tile, x, x_scale, 1, out);
+}
+
+static __attribute__((noinline)) void codes_by_2(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
+                                                 float *out) {
+    code_tile(tile, x, x_scale, 2, out);
+}
+
+static __attribute__((noinline)) void codes_by_4(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
+                                                 float *out) {
+    code_tile(tile, x, x_scale, 4, out);
+}
+
+/* Four activation rows share what was taken apart; the rest go by two and one. */
+static void codes(const cpu_codes *tile, const float *const *x, const float *const *x_scale, int n_x, float *out) {
+    unsigned mode = subnormals_on();
+    int t = 0;
+    for (; t + 4 <= n_x; t += 4) codes_by_4(tile, x + t, x_scale + t, out + t * CPU_TILE);
+    for (; t + 2 <= n_x; t += 2) codes_by_2(tile, x + t, x_scale + t, out + t * CPU_TILE);
+    for (; t < n_x; t++) codes_by_1(tile, x + t, x_scale + t, out + t * CPU_TILE);
+    subnormals_restore(mode);
+}
+
+/* x / scale rounded to the nearest code's value: adding 1.5 * 2^20 times the value's power of two (at least 2^-6, below
+ * which codes are evenly spaced) leaves three mantissa bits. */
+INLINE vec_f round_to_code(vec_f q) {
+    vec_i bits = (vec_i)q, magnitude = bits & 0x7FFFFFFF;
+    vec_i most = splat(448.0f) < (vec_f)magnitude;
+    vec_f m = choose(most, splat(448.0f), (vec_f)magnitude);
+    vec_i power = (vec_i)m & 0x7F800000;
+    vec_i least = power < 0x3C800000; /* 2^-6 */
+    power = (least & 0x3C800000) | (~least & power);
+    vec_f rounder = (vec_f)((power + (20 << 23)) | 0x00400000);
+    vec_f rounded = (m + rounder) - rounder;
+    return (vec_f)((vec_i)rounded | (bits & (int32_t)0x80000000));
+}
+
+static float quantise(const float *x, int n, float *values) {
+    float in[CPU_BLOCK], rounded[CPU_BLOCK];
+    memcpy(in, x, (size_t)n * sizeof *x);
+    memset(in + n, 0, (size_t)(CPU_BLOCK - n) * sizeof *x);
+    vec_i top = {0};
+    for (int i = 0; i < CPU_BLOCK; i += LANES) {
+        vec_i magnitude = (vec_i)load(in + i) & 0x7FFFFFFF;
+        vec_i larger = magnitude > top;
+        top = (larger & magnitude) | (~larger & top);
+    }
+    int32_t most = 0;
+    for (int j = 0; j < LANES; j++) most = top[j] > most ? top[j] : most;
+    if (most >= 0x7F800000) { /* a NaN or an infinity */
+        memset(values, 0, CPU_BLOCK * sizeof *values);
+        return fa_from_bits(0x7FC00000u);
+    }
+    float amax = fa_from_bits((uint32_t)most);
+    float scale = (amax < 1e-4f ? 1e-4f : amax) / 448.0f;
+    for (int i = 0; i < CPU_BLOCK; i += LANES)
+        store(rounded + i, round_to_code(load(in + i) / splat(scale)) * 0x1p118f);
+    for (int g = 0; g < CPU_BLOCK; g += GROUP)
+        for (int p = 0; p < 4; p++)
+            for (int j = 0; j < LANES; j++) values[g + p * LANES + j] = rounded[g + 4 * j + p];
+    return scale;
+}
+
+/* Compares a whole run at once and looks for the element only where there is one. */
+static int64_t find_nan(const uint8_t *codes, int64_t n) {
+    int64_t i = 0;
+    for (; i + 8 * 4 * LANES <= n; i += 8 * 4 * LANES) {
+        vec_bytes found = {0};
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++) {
+            vec_bytes c = *(const vec_bytes_at *)(codes + i + j * 4 * LANES);
+            found |= (vec_bytes)((c & 0x7F) == 0x7F);
+        }
+        vec_i any = (vec_i)found;
+        int32_t bits = 0;
+        for (int j = 0; j < LANES; j++) bits |= any[j];
+        if (bits) break;
+    }
+    for (; i < n; i++)
+        if ((codes[i] & 0x7F) == 0x7F) return i;
+    return -1;
+}
+
+#endif
