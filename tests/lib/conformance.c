@@ -14,9 +14,9 @@ static const struct conf_backend {
     int n_threads, threads[3];
 } backends[] = {
     {"reference", "reference", NULL, 1, {1}},
-    {"portable", "cpu", "portable", 3, {1, 2, 7}},
-    {"avx2", "cpu", "avx2", 3, {1, 2, 7}},
-    {"avx512", "cpu", "avx512", 3, {1, 2, 7}},
+    {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}},
+    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}},
+    {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 
