@@ -45,18 +45,12 @@ fa_status fa_encode(const fa_tokenizer *t, const char *text, size_t n, const fa_
                     fa_error *e);
 
 /* Decodes ids to a malloc'd, terminated text (length in *n_out, may be NULL) that the caller frees. Bytes that are not
- * UTF-8 become U+FFFD. An id outside the vocabulary is FA_EINVAL. */
+ * UTF-8 become U+FFFD. An id without a token, which the padded output rows of a model are, gives no text; a negative
+ * one is FA_EINVAL. */
 fa_status fa_decode_ids(const fa_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, char **text,
                         size_t *n_out, fa_error *e);
 
-/* Streaming decode: holds back the bytes of an unfinished character. Zeroed is a fresh stream. */
-typedef struct fa_decoder {
-    unsigned char held[8];
-    int n_held;
-    bool started; /* legacy: the first piece loses its leading space */
-} fa_decoder;
-
-/* Feeds one id and points *text (valid until the next call on `scratch`) at the bytes that became whole. */
+/* A growing text; zeroed is empty. */
 typedef struct fa_text {
     char *data; /* terminated */
     size_t n, capacity;
@@ -64,12 +58,23 @@ typedef struct fa_text {
 void fa_text_free(fa_text *t);
 /* Appends n bytes and keeps the text terminated. FA_ENOMEM leaves it as it was. */
 fa_status fa_text_append(fa_text *t, const char *bytes, size_t n);
+
+/* Streaming decode: holds back the bytes of an unfinished character. Zeroed is a fresh stream. */
+typedef struct fa_decoder {
+    unsigned char held[8];
+    int n_held;
+    bool started;     /* legacy: the first piece loses its leading space */
+    bool bytes_apart; /* legacy: each byte that is no character becomes a U+FFFD of its own */
+} fa_decoder;
+
+/* Feeds one id and appends the text that became whole by it. In total that is what fa_decode_ids gives; only where
+ * legacy byte tokens in a row are no valid text may the number of U+FFFD differ. */
 fa_status fa_decoder_feed(fa_decoder *d, const fa_tokenizer *t, int32_t id, bool skip_special, fa_text *append,
                           fa_error *e);
 /* The end of the stream: what is still held becomes U+FFFD. */
 fa_status fa_decoder_end(fa_decoder *d, fa_text *append);
 
-/* Ids 0 .. count-1 exist (holes are possible: FA_EINVAL on use). */
+/* Ids are below this; there may be holes. */
 int32_t fa_tokenizer_count(const fa_tokenizer *t);
 int32_t fa_tokenizer_bos(const fa_tokenizer *t); /* -1: none */
 int32_t fa_tokenizer_eos(const fa_tokenizer *t); /* -1: none */
