@@ -3,7 +3,10 @@
 #define FA_CLI_CLI_H
 
 /* name, help of one line; the order is that of `fathom --help` */
-#define CLI_COMMANDS(X) \
+#define CLI_COMMANDS(X)                                           \
+    X(tokenize, "Show the ids of a text")                         \
+    X(detokenize, "Show the text of ids")                         \
+    X(render, "Show the prompt text of a conversation")           \
     X(inspect, "Show a model's architecture, tensors and memory") \
     X(devices, "Show the CPU, memory and backends of this machine")
 

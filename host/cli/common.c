@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host/cli/cli.h"
+#include "host/text/chat.h"
 
 int cli_fail(const char *fmt, ...) {
     va_list args;
@@ -42,8 +43,7 @@ bool cli_number(const char *text, double min, double max, double *out) {
     return true;
 }
 
-int64_t cli_option_int(const struct argp_state *state, const char *option, const char *text, int64_t min,
-                       int64_t max) {
+int64_t cli_option_int(const struct argp_state *state, const char *option, const char *text, int64_t min, int64_t max) {
     int64_t v = 0;
     if (!cli_int(text, min, max, &v))
         argp_error(state, "%s: expected a whole number in %lld..%lld, found '%s'", option, (long long)min,
@@ -51,12 +51,17 @@ int64_t cli_option_int(const struct argp_state *state, const char *option, const
     return v;
 }
 
-double cli_option_number(const struct argp_state *state, const char *option, const char *text, double min,
-                         double max) {
+double cli_option_number(const struct argp_state *state, const char *option, const char *text, double min, double max) {
     double v = 0;
     if (!cli_number(text, min, max, &v))
         argp_error(state, "%s: expected a number in %g..%g, found '%s'", option, min, max, text);
     return v;
+}
+
+const fa_chat_family *cli_option_family(const struct argp_state *state, const char *name) {
+    const fa_chat_family *f = fa_chat_find(name);
+    if (!f) argp_error(state, "--chat-template: expected " CLI_FAMILIES ", found '%s'", name);
+    return f;
 }
 
 fa_status cli_parse_ids(const char *text, int32_t **ids, size_t *n, fa_error *e) {
@@ -114,6 +119,29 @@ fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_err
     return fa_fail(e, FA_EIO, "%s: %m", name);
 }
 
+fa_status cli_each_line(fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx, fa_error *e) {
+    char *text = NULL;
+    size_t capacity = 0;
+    ssize_t n;
+    fa_status s = FA_OK;
+    for (size_t number = 1; !s && (n = getline(&text, &capacity, stdin)) >= 0; number++) {
+        json_error_t je;
+        json_t *line = json_loadb(text, (size_t)n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+        s = line ? each(ctx, line, e) : fa_fail(e, FA_EFORMAT, "%s", je.text);
+        if (s) fa_error_prefix(e, s, "standard input: line %zu", number);
+        json_decref(line);
+        fflush(stdout);
+    }
+    free(text);
+    if (!s && ferror(stdin)) s = fa_fail(e, FA_EIO, "standard input: %m");
+    return s;
+}
+
+void cli_print_text(const char *text, size_t n) {
+    fwrite(text, 1, n, stdout);
+    if (isatty(STDOUT_FILENO) && n && text[n - 1] != '\n') putchar('\n');
+}
+
 enum { BAR_COLUMNS = 30 };
 
 void cli_progress(void *ctx, int64_t done, int64_t total) {
@@ -154,8 +182,7 @@ static error_t parse_model(int key, char *arg, struct argp_state *state) {
     case 'm': *model = arg; return 0;
     case ARGP_KEY_END:
         if (!*model)
-            argp_error(state,
-                       "no model: give --model PATH (a model's folder or a .gguf file) or set FATHOM_MODEL");
+            argp_error(state, "no model: give --model PATH (a model's folder or a .gguf file) or set FATHOM_MODEL");
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -189,12 +216,10 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 static const struct argp_option engine_options[] = {
     {"backend", OPTION_BACKEND, "NAME", 0, "auto (default), cpu, or reference (slow, for checking)", 2},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
-     "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)",
-     2},
+     "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 2},
     {"cache", OPTION_CACHE, "TYPE", 0, "What the KV cache keeps: auto (default), f32, bf16 or fp8", 2},
     {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 2},
-    {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192",
-     2},
+    {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 2},
     {0},
 };
 

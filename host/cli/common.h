@@ -4,6 +4,7 @@
 #define FA_CLI_COMMON_H
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,10 +30,12 @@ extern const struct argp cli_engine_argp;
 bool cli_int(const char *text, int64_t min, int64_t max, int64_t *out);
 bool cli_number(const char *text, double min, double max, double *out);
 /* The same for the value of an option; leaves with a usage error that names the option and the range. */
-int64_t cli_option_int(const struct argp_state *state, const char *option, const char *text, int64_t min,
-                       int64_t max);
-double cli_option_number(const struct argp_state *state, const char *option, const char *text, double min,
-                         double max);
+int64_t cli_option_int(const struct argp_state *state, const char *option, const char *text, int64_t min, int64_t max);
+double cli_option_number(const struct argp_state *state, const char *option, const char *text, double min, double max);
+
+/* The value of --chat-template; leaves with a usage error that lists the families. */
+const struct fa_chat_family *cli_option_family(const struct argp_state *state, const char *name);
+#define CLI_FAMILIES "deepseek-v3, deepseek-r1, r1-distill, deepseek-v2.5, deepseek-v2, deepseek-coder, janus or chatml"
 
 /* "1,2,3" (blanks and newlines around numbers allowed, empty is no ids) -> malloc'd ids that the caller
  * frees. FA_EINVAL shows the part that is not an id. */
@@ -42,6 +45,13 @@ void cli_print_ids(FILE *f, const int32_t *ids, size_t n);
 
 /* The rest of a stream as a malloc'd, terminated text that the caller frees. `name` is for the error text. */
 fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_error *e);
+
+/* Calls `each` with every line of standard input, which is one JSON value, and sends what it printed on its way at once.
+ * Errors name the line. */
+fa_status cli_each_line(fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx, fa_error *e);
+
+/* A text on standard output, as it is; on a terminal a newline follows where the text lacks one. */
+void cli_print_text(const char *text, size_t n);
 
 /* A bar on stderr, where that is a terminal; nothing elsewhere. Pass cli_progress and a zeroed struct with a
  * label as fathom_options.progress and .progress_ctx. The bar is wiped when done reaches total. */

@@ -35,8 +35,7 @@ static char *help_filter(int key, const char *text, void *input) {
 
 static error_t unknown_command(const struct argp_state *state, const char *name) {
     fprintf(stderr, "fathom: '%s' is not a command. The commands are:", name);
-    for (const cli_command *c = commands; c->name; c++)
-        fprintf(stderr, "%s %s", c == commands ? "" : ",", c->name);
+    for (const cli_command *c = commands; c->name; c++) fprintf(stderr, "%s %s", c == commands ? "" : ",", c->name);
     fputs(".\n", stderr);
     argp_state_help(state, stderr, ARGP_HELP_SEE | ARGP_HELP_EXIT_ERR);
     return EINVAL;
