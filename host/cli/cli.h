@@ -17,7 +17,7 @@ typedef struct cli_command {
 } cli_command;
 
 /* Exit codes. */
-enum { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2 };
+enum { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
 #define CLI_PROTOTYPE(name, help) int cli_##name(int argc, char **argv);
 CLI_COMMANDS(CLI_PROTOTYPE)
