@@ -51,16 +51,14 @@ fa_status fa_chat_role_of(const fa_chat_writer *w, size_t i, fa_chat_role *role,
         if (!strcmp(json_string_value(name), role_names[r])) {
             *role = (fa_chat_role)r;
             if (knows(w->family, *role)) return FA_OK;
-            return fa_fail(e, FA_EFORMAT, "messages[%zu].role: the template %s has no '%s' turns", i,
-                           w->family->name, role_names[r]);
+            return fa_fail(e, FA_EFORMAT, "messages[%zu].role: the template %s has no '%s' turns", i, w->family->name,
+                           role_names[r]);
         }
-    return fa_fail(e, FA_EFORMAT,
-                   "messages[%zu].role: expected system, user, assistant or tool, found '%.40s'", i,
+    return fa_fail(e, FA_EFORMAT, "messages[%zu].role: expected system, user, assistant or tool, found '%.40s'", i,
                    json_string_value(name));
 }
 
-fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, const char **text, size_t *n,
-                          fa_error *e) {
+fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, const char **text, size_t *n, fa_error *e) {
     const json_t *content = json_object_get(json_array_get(w->messages, i), "content");
     *text = NULL;
     *n = 0;
@@ -132,8 +130,7 @@ static fa_status put_message(fa_chat_writer *w, size_t i, fa_chat_tools *tools, 
     size_t n;
     fa_status s = fa_chat_role_of(w, i, &role, e);
     if (s) return s;
-    bool calls =
-        role == FA_ROLE_ASSISTANT && w->family->tools && fa_chat_has_calls(json_array_get(w->messages, i));
+    bool calls = role == FA_ROLE_ASSISTANT && w->family->tools && fa_chat_has_calls(json_array_get(w->messages, i));
     s = fa_chat_content(w, i, calls, &text, &n, e);
     if (s) return s;
     if (calls) return fa_chat_put_calls(w, tools, i, text, n, e);
@@ -165,15 +162,15 @@ static fa_status render_turns(fa_chat_writer *w, bool generation_prompt, fa_erro
     return FA_OK;
 }
 
-fa_status fa_chat_render(const fa_chat_family *f, const json_t *messages, bool generation_prompt,
-                         const char *bos, const char *eos, fa_prompt *out, fa_error *e) {
+fa_status fa_chat_render(const fa_chat_family *f, const json_t *messages, bool generation_prompt, const char *bos,
+                         const char *eos, fa_prompt *out, fa_error *e) {
     fa_chat_writer w = {.family = f, .eos = eos, .messages = messages, .out = out};
     *out = (fa_prompt){0};
     if (!json_is_array(messages) || !json_array_size(messages))
         return fa_fail(e, FA_EFORMAT, "messages: expected an array with at least one message");
     if (f->prints_bos) fa_chat_put(&w, bos);
-    fa_status s = f->strict_turns ? fa_chat_render_janus(&w, generation_prompt, e)
-                                  : render_turns(&w, generation_prompt, e);
+    fa_status s =
+        f->strict_turns ? fa_chat_render_janus(&w, generation_prompt, e) : render_turns(&w, generation_prompt, e);
     if (!s && w.status) s = fa_fail(e, w.status, "messages: memory ran out");
     if (s) fa_prompt_free(out);
     return s;

@@ -38,8 +38,8 @@ void fa_prompt_free(fa_prompt *p);
 /* Renders `messages`, an array of {"role", "content", ...} as the API has them (tool_calls and role "tool"
  * where the family knows them), into `out`, which is overwritten and which the caller frees. bos and eos are
  * the texts that the template prints. FA_EFORMAT names the message and the field, and leaves `out` empty. */
-fa_status fa_chat_render(const fa_chat_family *f, const json_t *messages, bool generation_prompt,
-                         const char *bos, const char *eos, fa_prompt *out, fa_error *e);
+fa_status fa_chat_render(const fa_chat_family *f, const json_t *messages, bool generation_prompt, const char *bos,
+                         const char *eos, fa_prompt *out, fa_error *e);
 
 /* The family's default BOS and EOS texts, for rendering without a model. */
 const char *fa_chat_default_bos(const fa_chat_family *f);

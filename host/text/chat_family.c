@@ -93,9 +93,8 @@ static const fa_chat_family families[] = {
         .eos = "<|im_end|>",
         .system = FA_SYSTEM_TURN,
         .when_default = FA_DEFAULT_IF_NOT_FIRST,
-        .default_system =
-            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
-            "<|im_end|>\n",
+        .default_system = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
+                          "<|im_end|>\n",
         .turn = {[FA_ROLE_SYSTEM] = {"<|im_start|>system\n", "<|im_end|>\n"},
                  [FA_ROLE_USER] = {"<|im_start|>user\n", "<|im_end|>\n"},
                  [FA_ROLE_ASSISTANT] = {"<|im_start|>assistant\n", "<|im_end|>\n"}},

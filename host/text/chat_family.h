@@ -61,8 +61,7 @@ void fa_chat_put_literal(fa_chat_writer *w, const char *text, size_t n);
 
 /* Role and content of message i, a view. Optional content that is absent or null is *text = NULL. */
 fa_status fa_chat_role_of(const fa_chat_writer *w, size_t i, fa_chat_role *role, fa_error *e);
-fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, const char **text, size_t *n,
-                          fa_error *e);
+fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, const char **text, size_t *n, fa_error *e);
 
 /* chat_tools.c: assistant messages with tool_calls, and messages of role tool. Zeroed before the first
  * message. */
@@ -72,8 +71,7 @@ typedef struct fa_chat_tools {
 } fa_chat_tools;
 bool fa_chat_has_calls(const json_t *message);
 /* `text` is the message's content, or NULL. */
-fa_status fa_chat_put_calls(fa_chat_writer *w, fa_chat_tools *state, size_t i, const char *text, size_t n,
-                            fa_error *e);
+fa_status fa_chat_put_calls(fa_chat_writer *w, fa_chat_tools *state, size_t i, const char *text, size_t n, fa_error *e);
 void fa_chat_put_output(fa_chat_writer *w, fa_chat_tools *state, const char *text, size_t n);
 void fa_chat_end_outputs(fa_chat_writer *w, fa_chat_tools *state);
 

@@ -10,8 +10,7 @@
 static bool is_space(utf8proc_int32_t c) {
     if ((c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f) || c == 0x85) return true;
     utf8proc_category_t category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-           category == UTF8PROC_CATEGORY_ZP;
+    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
 }
 
 static void strip_left(const char **text, size_t *n) {
@@ -27,8 +26,7 @@ static void strip_right(const char *text, size_t *n) {
     while (*n) {
         size_t at = *n - 1;
         while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) at--;
-        if (utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(*n - at), &c) <= 0 ||
-            !is_space(c))
+        if (utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(*n - at), &c) <= 0 || !is_space(c))
             return;
         *n = at;
     }
@@ -80,15 +78,13 @@ fa_status fa_chat_render_janus(fa_chat_writer *w, bool generation_prompt, fa_err
         if (s) return s;
         if (role == FA_ROLE_SYSTEM) continue;
         if (role != due)
-            return fa_fail(e, FA_EFORMAT,
-                           "messages[%zu].role: user and assistant must take turns in the template %s", i,
-                           w->family->name);
+            return fa_fail(e, FA_EFORMAT, "messages[%zu].role: user and assistant must take turns in the template %s",
+                           i, w->family->name);
         put_turn(w, role, text, n, &gap);
         due = due == FA_ROLE_USER ? FA_ROLE_ASSISTANT : FA_ROLE_USER;
         turns++;
     }
-    if (!turns)
-        return fa_fail(e, FA_EFORMAT, "messages: the template %s needs a user message", w->family->name);
+    if (!turns) return fa_fail(e, FA_EFORMAT, "messages: the template %s needs a user message", w->family->name);
     if (generation_prompt && due == FA_ROLE_ASSISTANT) {
         fa_chat_put(w, gap);
         fa_chat_put(w, w->family->generation);

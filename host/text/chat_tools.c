@@ -15,16 +15,14 @@ static void put_value(fa_chat_writer *w, const json_t *text) {
 static fa_status put_call(fa_chat_writer *w, const json_t *call, size_t i, size_t k, fa_error *e) {
     const json_t *type = json_object_get(call, "type");
     const json_t *function = json_object_get(call, "function");
-    const json_t *name = json_object_get(function, "name"),
-                 *arguments = json_object_get(function, "arguments");
+    const json_t *name = json_object_get(function, "name"), *arguments = json_object_get(function, "arguments");
     const struct {
         const json_t *value;
         const char *field;
     } needed[] = {{type, "type"}, {name, "function.name"}, {arguments, "function.arguments"}};
     for (size_t f = 0; f < sizeof needed / sizeof *needed; f++)
         if (!json_is_string(needed[f].value))
-            return fa_fail(e, FA_EFORMAT, "messages[%zu].tool_calls[%zu].%s: expected a text", i, k,
-                           needed[f].field);
+            return fa_fail(e, FA_EFORMAT, "messages[%zu].tool_calls[%zu].%s: expected a text", i, k, needed[f].field);
     fa_chat_put(w, "<｜tool▁call▁begin｜>");
     put_value(w, type);
     fa_chat_put(w, "<｜tool▁sep｜>");
@@ -38,8 +36,7 @@ static fa_status put_call(fa_chat_writer *w, const json_t *call, size_t i, size_
 fa_status fa_chat_put_calls(fa_chat_writer *w, fa_chat_tools *state, size_t i, const char *text, size_t n,
                             fa_error *e) {
     const json_t *calls = json_object_get(json_array_get(w->messages, i), "tool_calls");
-    if (!json_is_array(calls))
-        return fa_fail(e, FA_EFORMAT, "messages[%zu].tool_calls: expected an array", i);
+    if (!json_is_array(calls)) return fa_fail(e, FA_EFORMAT, "messages[%zu].tool_calls: expected an array", i);
     state->in_outputs = false;
     for (size_t k = 0; k < json_array_size(calls); k++) {
         if (state->called) {
