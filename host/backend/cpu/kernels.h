@@ -37,6 +37,7 @@ typedef struct cpu_matrix {
     const uint8_t *scale; /* NULL, or FP32 factors of 128 elements each; row r's start at scale + (r >> shift) * scale_bytes */
     int64_t scale_bytes;
     int scale_shift;
+    int64_t ahead_bytes; /* how far behind an element lies what will be read next, for prefetching; 0: not known */
 } cpu_matrix;
 
 typedef struct fa_cpu_kernels {

@@ -35,6 +35,11 @@ INLINE vec_i sum_lanes(const vec_i *v) {
                                    _mm256_permute2x128_si256(four[0], four[1], 0x31));
 }
 
+/* LANES bytes as integers. */
+INLINE vec_i widen(const uint8_t *p) {
+    return (vec_i)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
 INLINE float half_scalar(const uint8_t *p) {
     uint16_t bits;
     memcpy(&bits, p, 2);
@@ -43,6 +48,14 @@ INLINE float half_scalar(const uint8_t *p) {
 
 INLINE vec_f half_lanes(const uint8_t *p) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* With its exponent and mantissa in those of an FP16 a code is its value / 2^8, and F16C reads subnormals in any mode. */
+static const float CODE_UNIT = 256.0f;
+
+INLINE vec_f code_lanes(const uint8_t *p) {
+    __m128i words = _mm_slli_epi16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)p)), 7);
+    return _mm256_cvtph_ps(_mm_and_si128(words, _mm_set1_epi16((int16_t)0xBF80)));
 }
 
 #include "host/backend/cpu/simd_codes.h"

@@ -45,6 +45,11 @@ INLINE vec_i sum_lanes(const vec_i *v) {
     return (vec_i)add_quarters(add_quarters(four[0], four[1]), add_quarters(four[2], four[3]));
 }
 
+/* LANES bytes as integers. */
+INLINE vec_i widen(const uint8_t *p) {
+    return (vec_i)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
 INLINE float half_scalar(const uint8_t *p) {
     uint16_t bits;
     memcpy(&bits, p, 2);
@@ -53,6 +58,13 @@ INLINE float half_scalar(const uint8_t *p) {
 
 INLINE vec_f half_lanes(const uint8_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static const float CODE_UNIT = 256.0f; /* as in kernels_avx2.c */
+
+INLINE vec_f code_lanes(const uint8_t *p) {
+    __m256i words = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)), 7);
+    return _mm512_cvtph_ps(_mm256_and_si256(words, _mm256_set1_epi16((int16_t)0xBF80)));
 }
 
 #include "host/backend/cpu/simd_codes.h"

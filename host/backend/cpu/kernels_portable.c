@@ -28,12 +28,27 @@ INLINE vec_i sum_lanes(const vec_i *v) {
     return __builtin_shuffle(half[0], half[1], (vec_i){0, 2, 4, 6}) + __builtin_shuffle(half[0], half[1], (vec_i){1, 3, 5, 7});
 }
 
+/* LANES bytes as integers. */
+INLINE vec_i widen(const uint8_t *p) {
+    return (vec_i){p[0], p[1], p[2], p[3]};
+}
+
 INLINE float half_scalar(const uint8_t *p) {
     return fa_f16_decode((uint16_t)(p[0] | p[1] << 8));
 }
 
 INLINE vec_f half_lanes(const uint8_t *p) {
     return (vec_f){half_scalar(p), half_scalar(p + 2), half_scalar(p + 4), half_scalar(p + 6)};
+}
+
+static const float CODE_UNIT = 1.0f;
+
+/* Normal codes get the FP32 exponent; subnormal ones are multiples of 2^-9. */
+INLINE vec_f code_lanes(const uint8_t *p) {
+    vec_i code = widen(p), magnitude = code & 0x7F;
+    vec_f normal = (vec_f)((magnitude << 20) + (120 << 23));
+    vec_f value = choose(magnitude < 8, __builtin_convertvector(magnitude, vec_f) * 0x1p-9f, normal);
+    return (vec_f)((vec_i)value | (code & 0x80) << 24);
 }
 
 #include "host/backend/cpu/simd_codes.h"

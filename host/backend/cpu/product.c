@@ -69,6 +69,7 @@ static void ordered_product(const fa_cpu *c, const fa_weight *w, int64_t first, 
     float decoded[CPU_STRIP][CHUNK], partials[CPU_ROWS * CPU_STRIP * CPU_PARTIALS];
     bool direct = w->type == FA_F32 && !w->scale;
     cpu_matrix m = fa_cpu_weight_matrix(w);
+    m.ahead_bytes = CPU_STRIP * m.row_bytes;
     const float *strip[CPU_STRIP], *at[CPU_ROWS];
     for (int s = 0; s < n; s += CPU_STRIP) {
         int height = n - s < CPU_STRIP ? n - s : CPU_STRIP;

@@ -18,8 +18,8 @@ enum {
 
 static const float ROUNDER = 196608.0f; /* 1.5 * 2^17 */
 
-/* Adds the products of one weight block's row and nx activation rows, as bits on top of ROUNDER's, to sum[nx]. */
-INLINE void add_block(const uint8_t *codes, const float *const *x, int64_t at, int nx, vec_i *sum) {
+/* Adds the products of one weight block's row and nx activation blocks, as bits on top of ROUNDER's, to sum[nx]. */
+INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i *sum) {
     vec_f rounder = splat(ROUNDER);
 #pragma GCC unroll 8
     for (int g = 0; g < CPU_BLOCK / GROUP; g++) {
@@ -28,8 +28,10 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int64_t at, i
 #pragma GCC unroll 4
         for (int p = 0; p < 4; p++)
 #pragma GCC unroll 8
-            for (int t = 0; t < nx; t++)
-                sum[t] += (vec_i)fma_lanes(w[p], load(x[t] + at + g * GROUP + p * LANES), rounder);
+            for (int t = 0; t < nx; t++) {
+                sum[t] += (vec_i)fma_lanes(w[p], load(x[t] + g * GROUP + p * LANES), rounder);
+                settle(&sum[t]);
+            }
     }
 }
 
@@ -39,6 +41,9 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
     vec_i lanes[8][LANES];
     int64_t at = b * CPU_BLOCK, width = tile->cols - at;
     uint8_t padded[CPU_BLOCK];
+    const float *x_block[8];
+#pragma GCC unroll 8
+    for (int t = 0; t < nx; t++) x_block[t] = x[t] + at;
     for (int r = 0; r < LANES; r++) {
         const uint8_t *codes = rows[r] + at;
         const uint8_t *next = tile->next + (codes - tile->codes);
@@ -52,7 +57,7 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
         vec_i sum[8];
 #pragma GCC unroll 8
         for (int t = 0; t < nx; t++) sum[t] = (vec_i){0};
-        add_block(codes, x, at, nx, sum);
+        add_block(codes, x_block, nx, sum);
 #pragma GCC unroll 8
         for (int t = 0; t < nx; t++) lanes[t][r] = sum[t];
     }
@@ -122,29 +127,40 @@ INLINE vec_f round_to_code(vec_f q) {
     return (vec_f)((vec_i)rounded | (bits & (int32_t)0x80000000));
 }
 
-static float quantise(const float *x, int n, float *values) {
-    float in[CPU_BLOCK], rounded[CPU_BLOCK];
-    memcpy(in, x, (size_t)n * sizeof *x);
-    memset(in + n, 0, (size_t)(CPU_BLOCK - n) * sizeof *x);
+/* Bits of the largest magnitude of a block: magnitudes order like their bits. */
+INLINE int32_t largest_bits(const float *x) {
     vec_i top = {0};
     for (int i = 0; i < CPU_BLOCK; i += LANES) {
-        vec_i magnitude = (vec_i)load(in + i) & 0x7FFFFFFF;
+        vec_i magnitude = (vec_i)load(x + i) & 0x7FFFFFFF;
         vec_i larger = magnitude > top;
         top = (larger & magnitude) | (~larger & top);
     }
     int32_t most = 0;
     for (int j = 0; j < LANES; j++) most = top[j] > most ? top[j] : most;
+    return most;
+}
+
+static float quantise(const float *x, int n, float *values) {
+    float in[CPU_BLOCK];
+    memcpy(in, x, (size_t)n * sizeof *x);
+    memset(in + n, 0, (size_t)(CPU_BLOCK - n) * sizeof *x);
+    int32_t most = largest_bits(in);
     if (most >= 0x7F800000) { /* a NaN or an infinity */
         memset(values, 0, CPU_BLOCK * sizeof *values);
         return fa_from_bits(0x7FC00000u);
     }
     float amax = fa_from_bits((uint32_t)most);
     float scale = (amax < 1e-4f ? 1e-4f : amax) / 448.0f;
-    for (int i = 0; i < CPU_BLOCK; i += LANES)
-        store(rounded + i, round_to_code(load(in + i) / splat(scale)) * 0x1p118f);
-    for (int g = 0; g < CPU_BLOCK; g += GROUP)
-        for (int p = 0; p < 4; p++)
-            for (int j = 0; j < LANES; j++) values[g + p * LANES + j] = rounded[g + 4 * j + p];
+    for (int g = 0; g < CPU_BLOCK; g += GROUP) {
+        vec_f v[4];
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; p++) v[p] = round_to_code(load(in + g + p * LANES) / splat(scale)) * 0x1p118f;
+        vec_f even[2] = {evens(v[0], v[1]), evens(v[2], v[3])}, odd[2] = {odds(v[0], v[1]), odds(v[2], v[3])};
+        store(values + g, evens(even[0], even[1]));
+        store(values + g + LANES, evens(odd[0], odd[1]));
+        store(values + g + 2 * LANES, odds(even[0], even[1]));
+        store(values + g + 3 * LANES, odds(odd[0], odd[1]));
+    }
     return scale;
 }
 

@@ -1,7 +1,10 @@
 /* Kernels of rule 3: decoding to FP32 and ordered sums. Included by each instruction set's file, which brings
- * half_lanes (LANES FP16 values to FP32). */
+ * widen (LANES bytes to integers), half_lanes (LANES FP16 values to FP32), half_scalar (one), and code_lanes (LANES E4M3 codes
+ * to FP32 in units of CODE_UNIT). */
 #ifndef FA_BACKEND_CPU_SIMD_ORDERED_H
 #define FA_BACKEND_CPU_SIMD_ORDERED_H
+
+#include <math.h>
 
 #include "host/backend/cpu/kernels.h"
 #include "host/backend/cpu/vec.h"
@@ -25,32 +28,17 @@ static void decode_f16(const uint8_t *src, int64_t n, float *dst) {
     fa_decode(FA_F16, src, i, n - i, dst + i);
 }
 
-/* code * scale, one rounding; runs with subnormals on: a code's word is its value * 2^-120. */
-static void decode_e4m3(const uint8_t *src, const uint8_t *scales, int64_t n, float *dst) {
-    for (int64_t first = 0; first < n; first += CPU_BLOCK) {
-        int64_t i = first, end = n - first < CPU_BLOCK ? n : first + CPU_BLOCK;
-        float scale;
-        memcpy(&scale, scales + first / CPU_BLOCK * 4, 4);
-        scale = flush(scale);
-        for (; i + LANES <= end; i += LANES) {
-            vec_u codes = __builtin_convertvector(*(const vec_u8_at *)(src + i), vec_u);
-            vec_i word = ((vec_i)(codes << 24) >> 4) & (int32_t)0x87F00000;
-            store(dst + i, (vec_f)word * 0x1p120f * scale);
-        }
+/* code * scale, one rounding: CODE_UNIT is a power of two, so its product with any scale that does not overflow is exact. */
+static void decode_e4m3(const uint8_t *src, const uint8_t *scales, int64_t first, int64_t n, float *dst) {
+    for (int64_t i = 0; i < n;) {
+        int64_t block = (first + i) / CPU_BLOCK, end = (block + 1) * CPU_BLOCK - first;
+        float scale, unit;
+        memcpy(&scale, scales + 4 * block, 4);
+        unit = scale * CODE_UNIT;
+        end = end < n ? end : n;
+        if (unit < INFINITY && unit > -INFINITY)
+            for (; i + LANES <= end; i += LANES) store(dst + i, code_lanes(src + i) * unit);
         for (; i < end; i++) dst[i] = fa_e4m3_decode(src[i]) * scale;
-    }
-}
-
-static __attribute__((noinline)) void decode_e4m3_rows(const cpu_matrix *m, int64_t row, int n_rows, int64_t first, int64_t n,
-                                                       float *dst, int64_t ld) {
-    for (int r = 0; r < n_rows; r++) {
-        const uint8_t *scales = m->scale + ((row + r) >> m->scale_shift) * m->scale_bytes;
-        int64_t head = first % CPU_BLOCK ? CPU_BLOCK - first % CPU_BLOCK : 0; /* up to the next block of scales */
-        head = head < n ? head : n;
-        const uint8_t *src = m->data + (row + r) * m->row_bytes + first;
-        scales += first / CPU_BLOCK * 4;
-        decode_e4m3(src, scales, head, dst + r * ld);
-        decode_e4m3(src + head, scales + (head ? 4 : 0), n - head, dst + r * ld + head);
     }
 }
 
@@ -62,7 +50,7 @@ INLINE void decode_q4(const uint8_t *src, int64_t n, bool minimum, float *dst) {
         float d = half_scalar(src), m = minimum ? half_scalar(src + 2) : 0.0f;
 #pragma GCC unroll 4
         for (int j = 0; j < 16; j += LANES) {
-            vec_i q = (vec_i)__builtin_convertvector(*(const vec_u8_at *)(src + head + j), vec_u);
+            vec_i q = widen(src + head + j);
             vec_f low = __builtin_convertvector((q & 15) - (minimum ? 0 : 8), vec_f) * d;
             vec_f high = __builtin_convertvector((q >> 4) - (minimum ? 0 : 8), vec_f) * d;
             store(dst + i + j, minimum ? low + m : low);
@@ -76,8 +64,8 @@ static void decode_q8_0(const uint8_t *src, int64_t n, float *dst) {
         float d = half_scalar(src);
 #pragma GCC unroll 8
         for (int j = 0; j < 32; j += LANES) {
-            vec_u codes = __builtin_convertvector(*(const vec_u8_at *)(src + 2 + j), vec_u);
-            store(dst + i + j, __builtin_convertvector((vec_i)(codes << 24) >> 24, vec_f) * d);
+            vec_i code = (widen(src + 2 + j) << 24) >> 24;
+            store(dst + i + j, __builtin_convertvector(code, vec_f) * d);
         }
     }
 }
@@ -95,16 +83,14 @@ static void decode_other(const cpu_matrix *m, int64_t row, int64_t first, int64_
 }
 
 static void decode(const cpu_matrix *m, int64_t row, int n_rows, int64_t first, int64_t n, float *dst, int64_t ld) {
-    if (m->type == FA_F8_E4M3) {
-        unsigned mode = subnormals_on();
-        decode_e4m3_rows(m, row, n_rows, first, n, dst, ld);
-        subnormals_restore(mode);
-        return;
-    }
     const fa_dtype_info *info = fa_dtype_get(m->type);
     for (int r = 0; r < n_rows; r++, dst += ld) {
         const uint8_t *src = m->data + (row + r) * m->row_bytes + first / info->block_elements * info->block_bytes;
+        if (m->ahead_bytes)
+            for (int64_t i = 0; i < n * info->block_bytes; i += 64 * info->block_elements)
+                __builtin_prefetch(src + m->ahead_bytes + i / info->block_elements);
         switch (m->type) {
+        case FA_F8_E4M3: decode_e4m3(src, m->scale + ((row + r) >> m->scale_shift) * m->scale_bytes, first, n, dst); break;
         case FA_F32: memcpy(dst, src, (size_t)n * 4); break;
         case FA_BF16: decode_bf16(src, n, dst); break;
         case FA_F16: decode_f16(src, n, dst); break;
@@ -202,20 +188,34 @@ static void tree(const float *partials, int n_x, float *out, int64_t ld) {
     for (int t = 0; t < n_x; t++) *(vec_f4_at *)(out + t * ld) = tree_4(partials + t * CPU_STRIP * CPU_PARTIALS);
 }
 
-static void columns(const float *w, int64_t ldw, const float *x, int n_d, int64_t n, float *out) {
-    for (int64_t i = 0; i < n; i += LANES) {
-        vec_f p[CPU_PARTIALS];
-        for (int j = 0; j < CPU_PARTIALS; j++) {
-            p[j] = (vec_f){0};
-            for (int d = j; d < n_d; d += CPU_PARTIALS) {
-                vec_f product = load(w + d * ldw + i) * splat(x[d]);
-                p[j] = p[j] + product;
+/* nv vectors of columns from w on; a constant wherever this is inlined. */
+INLINE void columns_tile(const float *w, int64_t ldw, const float *x, int n_d, int nv, float *out) {
+    vec_f p[CPU_PARTIALS][4];
+    for (int j = 0; j < CPU_PARTIALS; j++) {
+        vec_f sum[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < nv; i++) sum[i] = (vec_f){0};
+        for (int d = j; d < n_d; d += CPU_PARTIALS)
+#pragma GCC unroll 4
+            for (int i = 0; i < nv; i++) {
+                vec_f product = load(w + d * ldw + i * LANES) * splat(x[d]);
+                sum[i] = sum[i] + product;
             }
-        }
-        for (int level = CPU_PARTIALS / 2; level; level /= 2)
-            for (int j = 0; j < level; j++) p[j] = p[j] + p[j + level];
-        store(out + i, p[0]);
+#pragma GCC unroll 4
+        for (int i = 0; i < nv; i++) p[j][i] = sum[i];
     }
+    for (int level = CPU_PARTIALS / 2; level; level /= 2)
+        for (int j = 0; j < level; j++)
+#pragma GCC unroll 4
+            for (int i = 0; i < nv; i++) p[j][i] = p[j][i] + p[j + level][i];
+#pragma GCC unroll 4
+    for (int i = 0; i < nv; i++) store(out + i * LANES, p[0][i]);
+}
+
+static void columns(const float *w, int64_t ldw, const float *x, int n_d, int64_t n, float *out) {
+    int64_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) columns_tile(w + i, ldw, x, n_d, 4, out + i);
+    for (; i < n; i += LANES) columns_tile(w + i, ldw, x, n_d, 1, out + i);
 }
 
 #endif

@@ -32,16 +32,32 @@ INLINE vec_f exp_lanes(vec_f x) {
     return p * first * second;
 }
 
-/* The page's scores have room for 64, so whole vectors are computed and what lies beyond n is left out of sums. */
+/* The larger of each lane; a NaN in `a` passes by. */
+INLINE vec_f larger(vec_f a, vec_f b) {
+    return choose(a > b, a, b);
+}
+
+/* Whole vectors are computed: scores beyond n are made -infinity, whose weight is 0. */
 static float softmax(float s[CPU_PAGE], int n, bool first_page, float scale, float *max, float *sum) {
-    float m = first_page ? -INFINITY : *max;
-    for (int i = 0; i < n; i += LANES) store(s + i, load(s + i) * scale);
-    for (int i = 0; i < n; i++) m = s[i] > m ? s[i] : m;
-    for (int i = 0; i < n; i += LANES) store(s + i, exp_lanes(load(s + i) - m));
-    float partials[CPU_PARTIALS] = {0};
-    for (int i = 0; i < n; i++) partials[i % CPU_PARTIALS] += s[i];
-    float total = tree_1(partials), rescale = first_page ? 0.0f : fa_exp(*max - m);
-    *sum = (first_page ? 0.0f : *sum * rescale) + total;
+    int end = (n + CPU_PARTIALS - 1) / CPU_PARTIALS * CPU_PARTIALS;
+    vec_f largest = splat(first_page ? -INFINITY : *max);
+    for (int i = 0; i < end; i += LANES) store(s + i, load(s + i) * scale);
+    for (int i = n; i < end; i++) s[i] = -INFINITY;
+    for (int i = 0; i < end; i += LANES) largest = larger(load(s + i), largest);
+    float m = largest[0];
+    for (int j = 1; j < LANES; j++) m = largest[j] > m ? largest[j] : m;
+    vec_f total[SUM_VECTORS] = {0};
+    for (int i = 0; i < end; i += CPU_PARTIALS)
+#pragma GCC unroll 4
+        for (int v = 0; v < SUM_VECTORS; v++) {
+            vec_f p = exp_lanes(load(s + i + v * LANES) - m);
+            store(s + i + v * LANES, p);
+            total[v] = total[v] + p;
+        }
+    float partials[CPU_PARTIALS];
+    for (int v = 0; v < SUM_VECTORS; v++) store(partials + v * LANES, total[v]);
+    float rescale = first_page ? 0.0f : fa_exp(*max - m);
+    *sum = (first_page ? 0.0f : *sum * rescale) + tree_1(partials);
     *max = m;
     return rescale;
 }
