@@ -18,7 +18,7 @@ const fa_chat_family *fa_chat_at(int i);
 const char *fa_chat_name(const fa_chat_family *f);
 /* True when the assistant's turn starts inside <think> (the template ends in "<think>\n"). */
 bool fa_chat_starts_in_think(const fa_chat_family *f);
-/* True when the text begins with the BOS, so that encoding it must not add the tokenizer's prefix. */
+/* True when the text itself begins as the model expects, with the BOS where there is one, so that encoding it must not add the tokenizer's prefix. */
 bool fa_chat_prints_bos(const fa_chat_family *f);
 
 /* The family a model's own files ask for: recognised by its Jinja template, else by architecture and tokens.

@@ -86,6 +86,7 @@ static const fa_chat_family families[] = {
         .turn = {[FA_ROLE_USER] = {"<|User|>:", "\n\n"}, [FA_ROLE_ASSISTANT] = {"<|Assistant|>:", EOS}},
         .generation = "<|Assistant|>:",
         .strict_turns = true,
+        .wants_prefix = true,
     },
     {
         .name = "chatml", /* SmolLM2 */
@@ -123,7 +124,7 @@ bool fa_chat_starts_in_think(const fa_chat_family *f) {
 }
 
 bool fa_chat_prints_bos(const fa_chat_family *f) {
-    return f->prints_bos;
+    return !f->wants_prefix;
 }
 
 const char *fa_chat_default_bos(const fa_chat_family *f) {

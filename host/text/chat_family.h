@@ -41,7 +41,9 @@ struct fa_chat_family {
     const char *default_system;       /* the whole turn */
     fa_chat_turn turn[FA_ROLE_COUNT]; /* of FA_SYSTEM_TURN families the system turn too */
     const char *generation;           /* what the assistant's turn begins with */
-    bool prints_bos, strips_think;    /* history keeps only what follows the last </think> */
+    bool prints_bos;                  /* the BOS text comes first */
+    bool wants_prefix;                /* the ids begin with the BOS, though the text does not */
+    bool strips_think;                /* history keeps only what follows the last </think> */
     bool tools;                       /* tool calls and outputs, as V3 and R1 write them */
     bool strict_turns;                /* user and assistant take turns, texts are stripped: Janus */
 };

@@ -20,17 +20,14 @@ typedef struct rendering {
 
 static const rendering renderings[] = {
     {"deepseek-v2",
-     "[{'role':'system','content':'S'},{'role':'user','content':'U'},{'role':'assistant','content':'A'}]",
-     true, "B[S]\n\nUser: [U]\n\nAssistant: [A]EAssistant:"},
+     "[{'role':'system','content':'S'},{'role':'user','content':'U'},{'role':'assistant','content':'A'}]", true,
+     "B[S]\n\nUser: [U]\n\nAssistant: [A]EAssistant:"},
     {"deepseek-v2", "[{'role':'user','content':''}]", false, "BUser: \n\n"},
-    {"deepseek-v3",
-     "[{'role':'user','content':'U'},{'role':'system','content':'S'},{'role':'system','content':''}]", true,
-     "B[S]\n\n<｜User｜>[U]<｜Assistant｜>"},
-    {"deepseek-v3",
-     "[{'role':'user','content':'</think>U'},{'role':'assistant','content':'<think>x</think>'}]", false,
+    {"deepseek-v3", "[{'role':'user','content':'U'},{'role':'system','content':'S'},{'role':'system','content':''}]",
+     true, "B[S]\n\n<｜User｜>[U]<｜Assistant｜>"},
+    {"deepseek-v3", "[{'role':'user','content':'</think>U'},{'role':'assistant','content':'<think>x</think>'}]", false,
      "B<｜User｜>[</think>U]<｜Assistant｜><｜end▁of▁sentence｜>"},
-    {"deepseek-r1",
-     "[{'role':'user','content':'U'},{'role':'assistant','content':'x</think>y</think>\\n z'}]", true,
+    {"deepseek-r1", "[{'role':'user','content':'U'},{'role':'assistant','content':'x</think>y</think>\\n z'}]", true,
      "B<｜User｜>[U]<｜Assistant｜>[\n z]<｜end▁of▁sentence｜><｜Assistant｜><think>\n"},
     {"deepseek-v3",
      "[{'role':'assistant','content':'C','tool_calls':[{'type':'t','function':{'name':'f','arguments':'a'}},"
@@ -82,8 +79,7 @@ static void literal_ranges_cover_what_messages_said(void *arg) {
         fa_prompt p;
         fa_text marked = {0};
         json_t *messages = messages_of(r->messages);
-        CHECK_OK(fa_chat_render(fa_chat_find(r->family), messages, r->generation_prompt, "B", "E", &p, &e),
-                 &e);
+        CHECK_OK(fa_chat_render(fa_chat_find(r->family), messages, r->generation_prompt, "B", "E", &p, &e), &e);
         size_t at = 0;
         for (size_t i = 0; i < p.n_literal; i++) {
             const fa_text_range range = p.literal[i];
@@ -95,8 +91,7 @@ static void literal_ranges_cover_what_messages_said(void *arg) {
             at = range.end;
         }
         fa_text_append(&marked, p.text.data + at, p.text.n - at);
-        CHECK(!strcmp(marked.data, r->marked), "row %zu:\nexpected '%s'\nfound    '%s'", k, r->marked,
-              marked.data);
+        CHECK(!strcmp(marked.data, r->marked), "row %zu:\nexpected '%s'\nfound    '%s'", k, r->marked, marked.data);
         fa_text_free(&marked);
         fa_prompt_free(&p);
         json_decref(messages);
@@ -125,8 +120,7 @@ static const refusal refusals[] = {
     {"deepseek-v3", "[1]", "messages[0]: expected an object"},
     {"deepseek-v3", "[{'content':'x'}]", "messages[0].role"},
     {"deepseek-v3", "[{'role':3,'content':'x'}]", "messages[0].role"},
-    {"deepseek-v3", "[{'role':'user','content':'x'},{'role':'boss','content':'x'}]",
-     "messages[1].role: expected"},
+    {"deepseek-v3", "[{'role':'user','content':'x'},{'role':'boss','content':'x'}]", "messages[1].role: expected"},
     {"deepseek-v3", "[{'role':'user'}]", "messages[0].content: expected a text"},
     {"deepseek-v3", "[{'role':'user','content':null}]", "messages[0].content"},
     {"deepseek-v3", "[{'role':'user','content':['x']}]", "messages[0].content"},
@@ -135,14 +129,12 @@ static const refusal refusals[] = {
     {"deepseek-v3", "[{'role':'assistant','content':'x','tool_calls':{}}]",
      "messages[0].tool_calls: expected an array"},
     {"deepseek-v3", "[{'role':'assistant','tool_calls':[1]}]", "messages[0].tool_calls[0].type"},
-    {"deepseek-v3",
-     "[{'role':'assistant','tool_calls':[{'type':'f','function':{'name':'n','arguments':{}}}]}]",
+    {"deepseek-v3", "[{'role':'assistant','tool_calls':[{'type':'f','function':{'name':'n','arguments':{}}}]}]",
      "messages[0].tool_calls[0].function.arguments"},
     {"deepseek-v2", "[{'role':'tool','content':'x'}]",
      "messages[0].role: the template deepseek-v2 has no 'tool' turns"},
     {"r1-distill", "[{'role':'user','content':'x'},{'role':'tool','content':'x'}]", "messages[1].role"},
-    {"janus", "[{'role':'user','content':'x'},{'role':'user','content':'x'}]",
-     "messages[1].role: user and assistant"},
+    {"janus", "[{'role':'user','content':'x'},{'role':'user','content':'x'}]", "messages[1].role: user and assistant"},
     {"janus", "[{'role':'assistant','content':'x'}]", "messages[0].role: user and assistant"},
     {"janus", "[{'role':'system','content':'x'}]", "needs a user message"},
     {"janus", "[{'role':'user'}]", "messages[0].content"},
@@ -169,8 +161,7 @@ static void families_are_listed(void *arg) {
         CHECK(fa_chat_find(fa_chat_name(f)) == f);
         CHECK(fa_chat_starts_in_think(f) ==
               (!strcmp(fa_chat_name(f), "deepseek-r1") || !strcmp(fa_chat_name(f), "r1-distill")));
-        CHECK(fa_chat_prints_bos(f) ==
-              (strcmp(fa_chat_name(f), "janus") && strcmp(fa_chat_name(f), "chatml")));
+        CHECK(fa_chat_prints_bos(f) == (strcmp(fa_chat_name(f), "janus") != 0));
     }
     CHECK(n == 8 && !fa_chat_find("v3") && !fa_chat_find("") && !fa_chat_at(-1));
 }
@@ -181,8 +172,7 @@ static void edited_templates_are_recognised_or_refused(void *arg) {
     static const struct {
         const char *jinja, *family;
     } rows[] = {
-        {"<｜User｜> {% if '</think>' in content %} <｜Assistant｜>",
-         "deepseek-v3"}, /* R1 as first released */
+        {"<｜User｜> {% if '</think>' in content %} <｜Assistant｜>", "deepseek-v3"}, /* R1 as first released */
         {"is_first_sp <｜User｜> <｜Assistant｜>", "deepseek-v3"},
         {"<｜User｜> is_tool <｜Assistant｜>", "deepseek-v2.5"},
         {"<｜User｜> '</think>' <｜Assistant｜><think>\\n tool_calls", "r1-distill"},
