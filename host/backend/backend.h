@@ -227,7 +227,8 @@ struct fa_backend {
 
     /* Takes scratch memory for steps within `limits`. Called once, before the first submit. */
     fa_status (*reserve)(fa_backend *b, const fa_limits *limits, fa_error *e);
-    /* Takes a weight: checks that the type is one it can multiply (FA_EUNSUPPORTED names it), uploads where it must. */
+    /* Takes a weight: checks that it can multiply the type (FA_EUNSUPPORTED) and that no FP8 code or scale is a NaN or
+     * infinite (FA_EFORMAT), both by name; uploads where it must. */
     fa_status (*weight)(fa_backend *b, fa_weight *w, fa_error *e);
     /* Zeroed buffers; freed by `free`, all of them before close. */
     fa_status (*alloc)(fa_backend *b, size_t bytes, fa_buffer **out, fa_error *e);
@@ -260,7 +261,8 @@ fa_status fa_op_check(const fa_op *op, fa_error *e);
 fa_status fa_limits_check(const fa_op *op, const fa_limits *limits, fa_error *e);
 
 /* Checks a weight for fa_backend.weight: FA_EUNSUPPORTED when its type is not one that ops multiply (F32, F16, BF16, FP8
- * with scales, the GGUF blocks), FA_EINVAL for an impossible shape; both name the weight. */
+ * with scales, the GGUF blocks), FA_EINVAL for an impossible shape, FA_EFORMAT for a scale or E5M2 code that is no finite
+ * number; all name the weight. NaN codes of E4M3, of which there may be gigabytes, are left to the backend. */
 fa_status fa_weight_check(const fa_weight *w, fa_error *e);
 
 /* "matmul", "experts", ...; never NULL. */

@@ -36,20 +36,17 @@ void fa_host_free(fa_backend *b, fa_buffer *buffer) {
 
 static fa_status check_range(const fa_buffer *buffer, size_t offset, size_t bytes, fa_error *e) {
     if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) return FA_OK;
-    return fa_fail(e, FA_EINVAL, "buffer: %zu bytes at %zu are outside its %zu", bytes, offset,
-                   buffer->bytes);
+    return fa_fail(e, FA_EINVAL, "buffer: %zu bytes at %zu are outside its %zu", bytes, offset, buffer->bytes);
 }
 
-fa_status fa_host_write(fa_backend *b, fa_buffer *to, size_t offset, const void *from, size_t bytes,
-                        fa_error *e) {
+fa_status fa_host_write(fa_backend *b, fa_buffer *to, size_t offset, const void *from, size_t bytes, fa_error *e) {
     (void)b;
     fa_status s = check_range(to, offset, bytes, e);
     if (!s && bytes) memcpy((char *)to->host + offset, from, bytes);
     return s;
 }
 
-fa_status fa_host_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to, size_t bytes,
-                       fa_error *e) {
+fa_status fa_host_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to, size_t bytes, fa_error *e) {
     (void)b;
     fa_status s = check_range(from, offset, bytes, e);
     if (!s && bytes) memcpy(to, (const char *)from->host + offset, bytes);

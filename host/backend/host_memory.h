@@ -15,9 +15,7 @@ typedef struct fa_host_backend {
 /* Entries of fa_backend for a fa_host_backend. Copies are checked against the buffer's size (FA_EINVAL). */
 fa_status fa_host_alloc(fa_backend *b, size_t bytes, fa_buffer **out, fa_error *e);
 void fa_host_free(fa_backend *b, fa_buffer *buffer); /* NULL allowed */
-fa_status fa_host_write(fa_backend *b, fa_buffer *to, size_t offset, const void *from, size_t bytes,
-                        fa_error *e);
-fa_status fa_host_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to, size_t bytes,
-                       fa_error *e);
+fa_status fa_host_write(fa_backend *b, fa_buffer *to, size_t offset, const void *from, size_t bytes, fa_error *e);
+fa_status fa_host_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to, size_t bytes, fa_error *e);
 
 #endif

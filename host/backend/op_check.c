@@ -2,6 +2,7 @@
  * buffer. */
 #include "host/backend/backend.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -11,8 +12,7 @@ typedef struct checker {
     fa_error *e;
 } checker;
 
-__attribute__((format(printf, 3, 4))) static fa_status bad(const checker *c, const char *field,
-                                                           const char *fmt, ...) {
+__attribute__((format(printf, 3, 4))) static fa_status bad(const checker *c, const char *field, const char *fmt, ...) {
     char why[256];
     va_list args;
     va_start(args, fmt);
@@ -31,25 +31,21 @@ typedef struct region {
 /* Elements from the first to the last of a region; false on overflow. */
 static bool region_extent(const region *r, int64_t *elements) {
     int64_t skipped;
-    return !__builtin_mul_overflow(r->rows - 1, r->ld, &skipped) &&
-           !__builtin_add_overflow(skipped, r->n, elements);
+    return !__builtin_mul_overflow(r->rows - 1, r->ld, &skipped) && !__builtin_add_overflow(skipped, r->n, elements);
 }
 
 static fa_status check_region(const checker *c, const region *r) {
     int64_t elements;
     if (!r->ref.buffer) return bad(c, r->name, "has no buffer");
-    if (r->ref.offset % sizeof(float))
-        return bad(c, r->name, "offset %zu is not a multiple of 4", r->ref.offset);
+    if (r->ref.offset % sizeof(float)) return bad(c, r->name, "offset %zu is not a multiple of 4", r->ref.offset);
     if (r->n < 1) return bad(c, r->name, "%lld columns", (long long)r->n);
     if (r->ld < r->n)
-        return bad(c, r->name, "row stride %lld is less than %lld columns", (long long)r->ld,
-                   (long long)r->n);
+        return bad(c, r->name, "row stride %lld is less than %lld columns", (long long)r->ld, (long long)r->n);
     if (r->rows == 0) return FA_OK;
     size_t bytes = r->ref.buffer->bytes;
     if (!region_extent(r, &elements) || r->ref.offset > bytes ||
         (uint64_t)elements > (bytes - r->ref.offset) / sizeof(float))
-        return bad(c, r->name,
-                   "[%lld, %lld] with row stride %lld at byte %zu ends outside its buffer of %zu bytes",
+        return bad(c, r->name, "[%lld, %lld] with row stride %lld at byte %zu ends outside its buffer of %zu bytes",
                    (long long)r->rows, (long long)r->n, (long long)r->ld, r->ref.offset, bytes);
     return FA_OK;
 }
@@ -59,8 +55,7 @@ static bool overlap(const region *a, const region *b) {
     int64_t extent_a, extent_b;
     if (a->ref.buffer != b->ref.buffer || a->rows == 0 || b->rows == 0) return false;
     if (!region_extent(a, &extent_a) || !region_extent(b, &extent_b)) return true;
-    int64_t start_a = (int64_t)(a->ref.offset / sizeof(float)),
-            start_b = (int64_t)(b->ref.offset / sizeof(float));
+    int64_t start_a = (int64_t)(a->ref.offset / sizeof(float)), start_b = (int64_t)(b->ref.offset / sizeof(float));
     if (start_a + extent_a <= start_b || start_b + extent_b <= start_a) return false;
     if (a->ld != b->ld) return true;
     int64_t shift = (start_b - start_a) % a->ld;
@@ -88,32 +83,42 @@ static bool is_fp8(fa_dtype t) {
     return t == FA_F8_E4M3 || t == FA_F8_E5M2;
 }
 
-fa_status fa_weight_check(const fa_weight *w, fa_error *e) {
+/* Everything but the values. */
+static fa_status check_weight_shape(const fa_weight *w, fa_error *e) {
     const char *name = w->name ? w->name : "weight";
-    if ((unsigned)w->type >= FA_DTYPE_COUNT)
-        return fa_fail(e, FA_EINVAL, "%s: type %d is unknown", name, (int)w->type);
+    if ((unsigned)w->type >= FA_DTYPE_COUNT) return fa_fail(e, FA_EINVAL, "%s: type %d is unknown", name, (int)w->type);
     const fa_dtype_info *info = fa_dtype_get(w->type);
     bool plain = w->type == FA_F32 || w->type == FA_F16 || w->type == FA_BF16 || is_fp8(w->type);
     if (!plain && info->block_elements == 1)
         return fa_fail(e, FA_EUNSUPPORTED, "%s: tensors of type %s cannot be multiplied", name, info->name);
     if (w->rows < 1 || w->cols < 1 || fa_dtype_bytes(w->type, w->cols) < 0)
-        return fa_fail(e, FA_EINVAL, "%s: [%lld, %lld] is not a shape of %s weights", name,
-                       (long long)w->rows, (long long)w->cols, info->name);
+        return fa_fail(e, FA_EINVAL, "%s: [%lld, %lld] is not a shape of %s weights", name, (long long)w->rows,
+                       (long long)w->cols, info->name);
     if (!w->data) return fa_fail(e, FA_EINVAL, "%s: has no data", name);
-    if (is_fp8(w->type) && !w->scale)
-        return fa_fail(e, FA_EINVAL, "%s: FP8 codes without block scales", name);
+    if (is_fp8(w->type) && !w->scale) return fa_fail(e, FA_EINVAL, "%s: FP8 codes without block scales", name);
     return FA_OK;
 }
 
-static fa_status check_weight(const checker *c, const char *field, const fa_weight *w, int64_t rows,
-                              int64_t cols) {
+fa_status fa_weight_check(const fa_weight *w, fa_error *e) {
+    fa_status s = check_weight_shape(w, e);
+    const char *name = w->name ? w->name : "weight";
+    for (int64_t i = 0; !s && w->type == FA_F8_E5M2 && i < w->rows * w->cols; i++)
+        if ((((const uint8_t *)w->data)[i] & 0x7c) == 0x7c)
+            return fa_fail(e, FA_EFORMAT, "tensor %s: NaN or infinite code at element %lld", name, (long long)i);
+    int64_t scales = (w->rows + FA_BLOCK - 1) / FA_BLOCK * ((w->cols + FA_BLOCK - 1) / FA_BLOCK);
+    for (int64_t i = 0; !s && is_fp8(w->type) && i < scales; i++)
+        if (!isfinite(w->scale[i]))
+            return fa_fail(e, FA_EFORMAT, "tensor %s: block scale %lld is not finite", name, (long long)i);
+    return s;
+}
+
+static fa_status check_weight(const checker *c, const char *field, const fa_weight *w, int64_t rows, int64_t cols) {
     if (!w) return bad(c, field, "is missing");
-    fa_status s = fa_weight_check(w, c->e);
+    fa_status s = check_weight_shape(w, c->e);
     if (s) return fa_error_prefix(c->e, s, "%s: %s", c->op, field);
     if ((rows && w->rows != rows) || (cols && w->cols != cols))
-        return bad(c, field, "%s is [%lld, %lld], expected [%lld, %lld] (0: any)",
-                   w->name ? w->name : "weight", (long long)w->rows, (long long)w->cols, (long long)rows,
-                   (long long)cols);
+        return bad(c, field, "%s is [%lld, %lld], expected [%lld, %lld] (0: any)", w->name ? w->name : "weight",
+                   (long long)w->rows, (long long)w->cols, (long long)rows, (long long)cols);
     return FA_OK;
 }
 
@@ -121,16 +126,14 @@ static fa_status check_weight(const checker *c, const char *field, const fa_weig
 static fa_status check_vector(const checker *c, const char *field, const fa_weight *w, int64_t n) {
     fa_status s = check_weight(c, field, w, 1, n);
     if (!s && w->type != FA_F32 && w->type != FA_F16 && w->type != FA_BF16)
-        s = bad(c, field, "%s: a vector cannot be %s", w->name ? w->name : "weight",
-                fa_dtype_get(w->type)->name);
+        s = bad(c, field, "%s: a vector cannot be %s", w->name ? w->name : "weight", fa_dtype_get(w->type)->name);
     return s;
 }
 
 static fa_status check_matmul(const checker *c, const fa_matmul *m) {
     fa_status s;
     if ((s = check_numerics(c, m->numerics)) || (s = check_rows(c, m->rows))) return s;
-    if (m->n_parts < 1 || m->n_parts > FA_MATMUL_PARTS)
-        return bad(c, "n_parts", "%d is not in 1..4", m->n_parts);
+    if (m->n_parts < 1 || m->n_parts > FA_MATMUL_PARTS) return bad(c, "n_parts", "%d is not in 1..4", m->n_parts);
     if ((s = check_weight(c, "w", m->part[0].w, 0, 0))) return s;
     region x = {"x", m->x, m->rows, m->part[0].w->cols, m->ldx}, y[FA_MATMUL_PARTS];
     if ((s = check_region(c, &x))) return s;
@@ -154,8 +157,8 @@ static fa_status check_routes(const checker *c, const fa_experts *x) {
         const int32_t *ids = x->ids + t * x->top_k;
         for (int k = 0; k < x->top_k && ids[k] != -1; k++)
             if (ids[k] < (k ? ids[k - 1] + 1 : 0) || ids[k] >= x->n_experts)
-                return bad(c, "ids", "row %lld has %d as route %d: expected rising ids below %d",
-                           (long long)t, ids[k], k, x->n_experts);
+                return bad(c, "ids", "row %lld has %d as route %d: expected rising ids below %d", (long long)t, ids[k],
+                           k, x->n_experts);
     }
     return FA_OK;
 }
@@ -166,8 +169,7 @@ static fa_status check_experts(const checker *c, const fa_experts *x) {
     if (x->n_experts < 1 || !x->experts) return bad(c, "experts", "there are none");
     if (x->inner < 1) return bad(c, "inner", "%lld", (long long)x->inner);
     region in = {"x", x->x, x->rows, x->hidden, x->ldx}, out = {"y", x->y, x->rows, x->hidden, x->ldy};
-    if ((s = check_region(c, &in)) || (s = check_region(c, &out)) || (s = check_apart(c, &out, &in)))
-        return s;
+    if ((s = check_region(c, &in)) || (s = check_region(c, &out)) || (s = check_apart(c, &out, &in))) return s;
     for (int i = 0; i < x->n_experts; i++) {
         const fa_expert *x_i = &x->experts[i];
         if ((s = check_weight(c, "gate", &x_i->gate, x->inner, x->hidden)) ||
@@ -182,14 +184,12 @@ static bool part_fits(const fa_kv_part *p, int32_t row_bytes) {
     if (p->n < 1 || p->offset_bytes < 0 || p->offset_bytes % 4) return false;
     if (p->type != FA_F32 && p->type != FA_BF16 && p->type != FA_F8_E4M3) return false;
     int64_t scales = p->type == FA_F8_E4M3 ? ((int64_t)p->n + FA_BLOCK - 1) / FA_BLOCK * 4 : 0;
-    if (scales && (p->scales_offset < 0 || p->scales_offset % 4 || p->scales_offset + scales > row_bytes))
-        return false;
+    if (scales && (p->scales_offset < 0 || p->scales_offset % 4 || p->scales_offset + scales > row_bytes)) return false;
     return p->offset_bytes + fa_dtype_bytes(p->type, p->n) <= row_bytes;
 }
 
 /* The cache and every page that the rows read (all up to their position) or write (the last one only). */
-static fa_status check_kv(const checker *c, const fa_kv *kv, int64_t rows, const fa_place *place,
-                          bool last_only) {
+static fa_status check_kv(const checker *c, const fa_kv *kv, int64_t rows, const fa_place *place, bool last_only) {
     const fa_kv_layout *l = kv->layout;
     if (!kv->pool || !l) return bad(c, "kv", "has no %s", kv->pool ? "layout" : "pool");
     if (!part_fits(&l->a, l->row_bytes) || !part_fits(&l->b, l->row_bytes) || l->row_bytes % 16 ||
@@ -200,13 +200,12 @@ static fa_status check_kv(const checker *c, const fa_kv *kv, int64_t rows, const
     if (rows && !place) return bad(c, "place", "is missing");
     uint64_t pages = kv->pool->bytes / (uint64_t)l->page_bytes;
     for (int64_t t = 0; t < rows; t++) {
-        if (place[t].pos < 0 || !place[t].pages)
-            return bad(c, "place", "row %lld has no position", (long long)t);
+        if (place[t].pos < 0 || !place[t].pages) return bad(c, "place", "row %lld has no position", (long long)t);
         int32_t last = place[t].pos / FA_PAGE_POSITIONS;
         for (int32_t i = last_only ? last : 0; i <= last; i++)
             if (place[t].pages[i] < 0 || (uint64_t)place[t].pages[i] >= pages)
-                return bad(c, "place", "row %lld uses page %d of a pool of %llu", (long long)t,
-                           place[t].pages[i], (unsigned long long)pages);
+                return bad(c, "place", "row %lld uses page %d of a pool of %llu", (long long)t, place[t].pages[i],
+                           (unsigned long long)pages);
     }
     return FA_OK;
 }
@@ -219,12 +218,11 @@ static fa_status check_attention(const checker *c, const region *q, const region
 }
 
 /* Rows first + h * stride .. + n - 1 of `w` exist for all heads. */
-static fa_status check_heads(const checker *c, const char *field, const fa_weight *w, int64_t first,
-                             int64_t stride, int32_t heads, int32_t n) {
+static fa_status check_heads(const checker *c, const char *field, const fa_weight *w, int64_t first, int64_t stride,
+                             int32_t heads, int32_t n) {
     int64_t end;
     if (first < 0 || stride < 0 || __builtin_mul_overflow(stride, (int64_t)heads - 1, &end) ||
-        __builtin_add_overflow(end, first, &end) || __builtin_add_overflow(end, (int64_t)n, &end) ||
-        end > w->rows)
+        __builtin_add_overflow(end, first, &end) || __builtin_add_overflow(end, (int64_t)n, &end) || end > w->rows)
         return bad(c, field, "%d heads of %d rows from row %lld by %lld are not in its %lld rows", heads, n,
                    (long long)first, (long long)stride, (long long)w->rows);
     return FA_OK;
@@ -234,8 +232,7 @@ static fa_status check_mla(const checker *c, const fa_mla *m) {
     fa_status s;
     if ((s = check_rows(c, m->rows))) return s;
     if (m->heads < 1 || m->nope < 1 || m->rope < 1 || m->v < 1 || m->rank < 1)
-        return bad(c, "heads", "%d of nope %d, rope %d, v %d, rank %d", m->heads, m->nope, m->rope, m->v,
-                   m->rank);
+        return bad(c, "heads", "%d of nope %d, rope %d, v %d, rank %d", m->heads, m->nope, m->rope, m->v, m->rank);
     if ((s = check_kv(c, &m->kv, m->rows, m->place, false))) return s;
     if (m->kv.layout->a.n != m->rank || m->kv.layout->b.n != m->rope)
         return bad(c, "kv", "rows hold %d and %d elements, expected rank %d and rope %d", m->kv.layout->a.n,
@@ -244,8 +241,7 @@ static fa_status check_mla(const checker *c, const fa_mla *m) {
     region y = {"y", m->y, m->rows, (int64_t)m->heads * m->v, m->ldy};
     if ((s = check_attention(c, &q, &y, &m->kv))) return s;
     int32_t k_cols = m->k_transposed ? m->nope : m->rank, k_rows = m->k_transposed ? m->rank : m->nope;
-    if ((s = check_weight(c, "k_up", m->k_up, 0, k_cols)) ||
-        (s = check_weight(c, "v_up", m->v_up, 0, m->rank)))
+    if ((s = check_weight(c, "k_up", m->k_up, 0, k_cols)) || (s = check_weight(c, "v_up", m->v_up, 0, m->rank)))
         return s;
     if ((s = check_heads(c, "k_up", m->k_up, m->k_first, m->k_stride, m->heads, k_rows))) return s;
     return check_heads(c, "v_up", m->v_up, m->v_first, m->v_stride, m->heads, m->v);
@@ -259,8 +255,8 @@ static fa_status check_gqa(const checker *c, const fa_gqa *g) {
     if ((s = check_kv(c, &g->kv, g->rows, g->place, false))) return s;
     int64_t width = (int64_t)g->kv_heads * g->head_dim;
     if (g->kv.layout->a.n != width || g->kv.layout->b.n != width)
-        return bad(c, "kv", "rows hold %d and %d elements, expected %lld", g->kv.layout->a.n,
-                   g->kv.layout->b.n, (long long)width);
+        return bad(c, "kv", "rows hold %d and %d elements, expected %lld", g->kv.layout->a.n, g->kv.layout->b.n,
+                   (long long)width);
     region q = {"q", g->q, g->rows, (int64_t)g->heads * g->head_dim, g->ldq};
     region y = {"y", g->y, g->rows, (int64_t)g->heads * g->head_dim, g->ldy};
     return check_attention(c, &q, &y, &g->kv);

@@ -7,8 +7,7 @@
 
 static fa_status reserve(fa_backend *b, const fa_limits *limits, fa_error *e) {
     fa_reference *r = (fa_reference *)b;
-    size_t cols = (size_t)limits->max_cols, inner = (size_t)limits->max_inner,
-           rank = (size_t)limits->max_rank;
+    size_t cols = (size_t)limits->max_cols, inner = (size_t)limits->max_inner, rank = (size_t)limits->max_rank;
     if (limits->max_cols < 0 || limits->max_inner < 0 || limits->max_rank < 0)
         return fa_fail(e, FA_EINVAL, "reference: negative limits");
     fa_arena_free(&r->arena);
@@ -29,7 +28,12 @@ static fa_status reserve(fa_backend *b, const fa_limits *limits, fa_error *e) {
 
 static fa_status take_weight(fa_backend *b, fa_weight *w, fa_error *e) {
     (void)b;
-    return fa_weight_check(w, e);
+    fa_status s = fa_weight_check(w, e);
+    for (int64_t i = 0; !s && w->type == FA_F8_E4M3 && i < w->rows * w->cols; i++)
+        if ((((const uint8_t *)w->data)[i] & 0x7f) == 0x7f)
+            s = fa_fail(e, FA_EFORMAT, "tensor %s: NaN code at element %lld", w->name ? w->name : "weight",
+                        (long long)i);
+    return s;
 }
 
 static void run_op(fa_reference *r, const fa_op *op) {

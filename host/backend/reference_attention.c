@@ -75,8 +75,7 @@ static void attend(fa_reference *ref, const head *h, float *out) {
     float m = -INFINITY, l = 0.0f, *p = ref->scores;
     for (int32_t i = 0; i < h->key; i++) out[i] = 0.0f;
     for (int32_t first = 0; first <= h->place->pos; first += FA_PAGE_POSITIONS) {
-        int32_t n =
-            h->place->pos - first + 1 < FA_PAGE_POSITIONS ? h->place->pos - first + 1 : FA_PAGE_POSITIONS;
+        int32_t n = h->place->pos - first + 1 < FA_PAGE_POSITIONS ? h->place->pos - first + 1 : FA_PAGE_POSITIONS;
         float m_new = m;
         for (int32_t j = 0; j < n; j++) {
             p[j] = score(ref, h, first + j);
@@ -91,8 +90,8 @@ static void attend(fa_reference *ref, const head *h, float *out) {
         for (int32_t j = 0; j < n; j++) p[j] = fa_exp(p[j] - m);
         l = l + fa_ordered_sum(p, n);
         for (int32_t j = 0; j < n; j++) {
-            fa_reference_kv_read(h->value_part, fa_reference_kv_row(h->kv, h->place, first + j),
-                                 h->value_first, h->key, ref->kv_row);
+            fa_reference_kv_read(h->value_part, fa_reference_kv_row(h->kv, h->place, first + j), h->value_first, h->key,
+                                 ref->kv_row);
             for (int32_t i = 0; i < h->key; i++) {
                 float weighted = p[j] * ref->kv_row[i];
                 out[i] = out[i] + weighted;

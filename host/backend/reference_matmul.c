@@ -42,8 +42,7 @@ static void quantise_row(fa_reference *ref, const float *x, int64_t n) {
 }
 
 /* y = x . W^T for one row x. */
-static void multiply_row(fa_reference *ref, fa_numerics numerics, const fa_weight *w, const float *x,
-                         float *y) {
+static void multiply_row(fa_reference *ref, fa_numerics numerics, const fa_weight *w, const float *x, float *y) {
     if (numerics == FA_W8A8 && w->type == FA_F8_E4M3) {
         quantise_row(ref, x, w->cols);
         for (int64_t r = 0; r < w->rows; r++) y[r] = code_dot(w, r, ref->codes, ref->scales);
@@ -73,8 +72,8 @@ void fa_reference_matmul(fa_reference *ref, const fa_matmul *m) {
 }
 
 /* y = y + weight * down(silu(gate(x)) * up(x)) */
-static void add_expert(fa_reference *ref, const fa_experts *op, const fa_expert *expert, float weight,
-                       const float *x, float *y) {
+static void add_expert(fa_reference *ref, const fa_experts *op, const fa_expert *expert, float weight, const float *x,
+                       float *y) {
     multiply_row(ref, op->numerics, &expert->gate, x, ref->gate);
     multiply_row(ref, op->numerics, &expert->up, x, ref->up);
     for (int64_t i = 0; i < op->inner; i++) ref->gate[i] = fa_silu(ref->gate[i]) * ref->up[i];
@@ -96,7 +95,6 @@ void fa_reference_experts(fa_reference *ref, const fa_experts *op) {
         }
         const int32_t *ids = op->ids + t * op->top_k;
         const float *weights = op->weights + t * op->top_k;
-        for (int k = 0; k < op->top_k && ids[k] >= 0; k++)
-            add_expert(ref, op, &op->experts[ids[k]], weights[k], x, y);
+        for (int k = 0; k < op->top_k && ids[k] >= 0; k++) add_expert(ref, op, &op->experts[ids[k]], weights[k], x, y);
     }
 }

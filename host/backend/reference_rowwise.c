@@ -27,8 +27,7 @@ void fa_reference_rope(const fa_rope *r) {
             float *x = fa_ref_row(r->x, t, r->ldx) + r->first + (int64_t)h * r->stride;
             for (int32_t i = 0; i < pairs; i++) {
                 float *u = r->interleaved ? &x[2 * i] : &x[i], *v = r->interleaved ? u + 1 : u + pairs;
-                float u_cos = *u * cosine[i], v_sin = *v * sine[i], v_cos = *v * cosine[i],
-                      u_sin = *u * sine[i];
+                float u_cos = *u * cosine[i], v_sin = *v * sine[i], v_cos = *v * cosine[i], u_sin = *u * sine[i];
                 *u = u_cos - v_sin;
                 *v = v_cos + u_sin;
             }

@@ -18,6 +18,7 @@ typedef struct experts_params {
     conf_values values;
     route_kind routes;
     fa_dtype in_type, down_type; /* of gate and up; of down */
+    bool mixed;                  /* up, and down of every third expert, are BF16 instead */
     int rows, hidden, inner, n_experts, top_k;
 } experts_params;
 
@@ -33,10 +34,10 @@ typedef struct experts_data {
 static void describe(const void *params, char *text, size_t size) {
     static const char *const names[ROUTE_KINDS] = {"dense", "spread", "all to one", "even only", "short"};
     const experts_params *p = params;
-    snprintf(text, size, "experts %s%s %s T=%d hidden=%d inner=%d %s/%s experts=%d top_k=%d",
+    snprintf(text, size, "experts %s%s %s T=%d hidden=%d inner=%d %s/%s experts=%d top_k=%d%s",
              p->numerics == FA_W8A8 ? "w8a8" : "w8a16", p->values == CONF_HARD ? " hard" : "", names[p->routes],
              p->rows, p->hidden, p->inner, fa_dtype_get(p->in_type)->name, fa_dtype_get(p->down_type)->name,
-             p->n_experts, p->top_k);
+             p->n_experts, p->top_k, p->mixed ? " mixed with BF16" : "");
 }
 
 /* Rising ids of one row; -1 ends it early. */
@@ -63,8 +64,9 @@ static conf_data *make(const void *params, fa_arena *arena, check_rng *rng) {
     d->list = conf_alloc(arena, (size_t)p->n_experts, sizeof *d->list);
     for (int i = 0; i < p->n_experts; i++) {
         d->list[i].gate = conf_weight(arena, rng, p->in_type, p->inner, p->hidden, CONF_NORMAL);
-        d->list[i].up = conf_weight(arena, rng, p->in_type, p->inner, p->hidden, CONF_NORMAL);
-        d->list[i].down = conf_weight(arena, rng, p->down_type, p->hidden, p->inner, p->values);
+        fa_dtype up_type = p->mixed ? FA_BF16 : p->in_type, down_type = p->mixed && i % 3 == 1 ? FA_BF16 : p->down_type;
+        d->list[i].up = conf_weight(arena, rng, up_type, p->inner, p->hidden, CONF_NORMAL);
+        d->list[i].down = conf_weight(arena, rng, down_type, p->hidden, p->inner, p->values);
         d->base.weights[d->base.n_weights++] = &d->list[i].gate;
         d->base.weights[d->base.n_weights++] = &d->list[i].up;
         d->base.weights[d->base.n_weights++] = &d->list[i].down;
@@ -108,32 +110,39 @@ static void run(conf_data *data, fa_backend *b, const int *rows, int n, float *o
 static const conf_kind kind = {describe, make, run};
 
 #define A8(values, routes, ...) \
-    { FA_W8A8, values, routes, FA_F8_E4M3, FA_F8_E4M3, __VA_ARGS__ }
+    { FA_W8A8, values, routes, FA_F8_E4M3, FA_F8_E4M3, false, __VA_ARGS__ }
 #define A16(values, routes, in, down, ...) \
-    { FA_W8A16, values, routes, in, down, __VA_ARGS__ }
+    { FA_W8A16, values, routes, in, down, false, __VA_ARGS__ }
 
 static const experts_params table[] = {
     /* rows, hidden, inner, experts, top_k */
     A8(CONF_NORMAL, DENSE, 1, 128, 128, 1, 1),
     A8(CONF_NORMAL, DENSE, 5, 129, 257, 1, 1),
-    A8(CONF_NORMAL, DENSE, 64, 192, 400, 1, 1),
+    A8(CONF_NORMAL, DENSE, 64, 136, 150, 1, 1),
     A8(CONF_HARD, DENSE, 14, 257, 129, 1, 1),
     A8(CONF_NORMAL, SPREAD, 1, 128, 136, 8, 1),
     A8(CONF_NORMAL, SPREAD, 2, 1, 1, 4, 2),
     A8(CONF_NORMAL, SPREAD, 3, 127, 3, 8, 3),
     A8(CONF_NORMAL, SPREAD, 5, 3, 127, 8, 4),
     A8(CONF_NORMAL, SPREAD, 17, 129, 128, 16, 5),
-    A8(CONF_NORMAL, SPREAD, 64, 257, 129, 16, 6),
+    A8(CONF_NORMAL, SPREAD, 64, 129, 33, 16, 6),
     A8(CONF_NORMAL, SPREAD, 17, 400, 257, 12, 7),
     A8(CONF_NORMAL, SPREAD, 33, 128, 300, 16, 8),
     A8(CONF_NORMAL, SPREAD, 5, 129, 129, 8, 8),
     A8(CONF_HARD, SPREAD, 21, 257, 136, 8, 3),
-    A8(CONF_NORMAL, ALL_TO_ONE, 64, 129, 136, 8, 2),
+    A8(CONF_NORMAL, ALL_TO_ONE, 64, 129, 40, 8, 2),
     A8(CONF_NORMAL, ALL_TO_ONE, 3, 400, 128, 3, 1),
     A8(CONF_NORMAL, EVEN_ONLY, 17, 128, 129, 16, 4),
     A8(CONF_HARD, EVEN_ONLY, 14, 192, 136, 7, 2),
     A8(CONF_NORMAL, SHORT, 17, 129, 128, 8, 4),
-    A8(CONF_HARD, SHORT, 64, 128, 257, 16, 8),
+    A8(CONF_HARD, SHORT, 64, 40, 130, 16, 8),
+    /* more rows than a tile takes at once */
+    A8(CONF_NORMAL, DENSE, 75, 129, 33, 1, 1),
+    A8(CONF_NORMAL, ALL_TO_ONE, 75, 33, 129, 2, 1),
+    A8(CONF_NORMAL, SPREAD, 75, 40, 20, 3, 3),
+    {FA_W8A8, CONF_NORMAL, SPREAD, FA_F8_E4M3, FA_F8_E4M3, true, 17, 129, 257, 9, 4},
+    {FA_W8A8, CONF_NORMAL, DENSE, FA_F8_E4M3, FA_F8_E4M3, true, 5, 257, 129, 1, 1},
+    A16(CONF_NORMAL, SPREAD, FA_F8_E4M3, FA_F8_E4M3, 75, 129, 33, 2, 2),
     A16(CONF_NORMAL, DENSE, FA_F8_E4M3, FA_F8_E4M3, 5, 129, 257, 1, 1),
     A16(CONF_NORMAL, SPREAD, FA_F8_E4M3, FA_F8_E4M3, 17, 257, 129, 8, 3),
     A16(CONF_HARD, SPREAD, FA_F8_E4M3, FA_F8_E4M3, 14, 129, 17, 4, 2),
@@ -146,10 +155,10 @@ static const experts_params table[] = {
     A16(CONF_NORMAL, SPREAD, FA_Q4_0, FA_Q8_0, 17, 96, 160, 8, 3),
     A16(CONF_NORMAL, DENSE, FA_Q5_K, FA_Q5_1, 3, 512, 288, 1, 1),
     /* FP8 next to other types: only E4M3 takes the integer sums */
-    {FA_W8A8, CONF_NORMAL, SPREAD, FA_F8_E4M3, FA_BF16, 17, 129, 257, 4, 2},
-    {FA_W8A8, CONF_NORMAL, SPREAD, FA_BF16, FA_F8_E4M3, 17, 257, 129, 4, 2},
-    {FA_W8A8, CONF_NORMAL, SHORT, FA_F8_E5M2, FA_F8_E4M3, 5, 128, 129, 4, 2},
-    {FA_W8A8, CONF_NORMAL, DENSE, FA_F8_E4M3, FA_F8_E5M2, 3, 136, 130, 1, 1},
+    {FA_W8A8, CONF_NORMAL, SPREAD, FA_F8_E4M3, FA_BF16, false, 17, 129, 257, 4, 2},
+    {FA_W8A8, CONF_NORMAL, SPREAD, FA_BF16, FA_F8_E4M3, false, 17, 257, 129, 4, 2},
+    {FA_W8A8, CONF_NORMAL, SHORT, FA_F8_E5M2, FA_F8_E4M3, false, 5, 128, 129, 4, 2},
+    {FA_W8A8, CONF_NORMAL, DENSE, FA_F8_E4M3, FA_F8_E5M2, false, 3, 136, 130, 1, 1},
 };
 enum { N_CASES = sizeof table / sizeof *table };
 

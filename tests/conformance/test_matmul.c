@@ -112,6 +112,12 @@ static const matmul_params table[] = {
     A16(2, 1536, FA_F8_E4M3, 300),
     A16_HARD(14, 257, FA_F8_E4M3, 130),
     A16_HARD(7, 17, FA_F8_E4M3, 3),
+    /* more rows than a tile takes at once */
+    A8(65, 129, 17),
+    A8(80, 257, 130),
+    A16(80, 129, FA_F8_E4M3, 17),
+    A16(66, 600, FA_BF16, 19),
+    A16(65, 544, FA_Q8_0, 18),
     /* E5M2 takes the ordered sum in both modes */
     ONE(FA_W8A8, CONF_NORMAL, 3, 129, FA_F8_E5M2, 130),
     A16(5, 400, FA_F8_E5M2, 17),

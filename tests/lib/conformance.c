@@ -201,13 +201,21 @@ static fa_backend *open_backend(const char *name, const char *isa, int threads, 
     return b;
 }
 
-static fa_backend *get_backend(int i, int thread_count) {
+fa_backend *conf_backend(int i, int thread_count) {
     fa_backend **b = &session.opened[i][thread_count];
     fa_error e = {0};
     if (!*b) *b = open_backend(backends[i].name, backends[i].isa, backends[i].threads[thread_count], &e);
     if (!*b && e.status == FA_EUNSUPPORTED) check_skip("%s", e.text);
     CHECK(*b, "%s", e.text);
     return *b;
+}
+
+int conf_backends(void) {
+    return N_BACKENDS;
+}
+
+const char *conf_label(int i) {
+    return backends[i].label;
 }
 
 /* Gives the case's weights and pages to a backend. */
@@ -296,7 +304,7 @@ static void run_compositions(int threads, fa_backend *b) {
 static void run_pair(void *arg) {
     const pair *p = arg;
     for (int i = 0; i < backends[p->backend].n_threads; i++) {
-        fa_backend *b = get_backend(p->backend, i);
+        fa_backend *b = conf_backend(p->backend, i);
         make_current(p->c);
         bring(session.data, b);
         run_compositions(backends[p->backend].threads[i], b);
@@ -304,7 +312,7 @@ static void run_pair(void *arg) {
     }
 }
 
-static void close_all(void) {
+void conf_close(void) {
     for (int i = 0; i < N_BACKENDS; i++)
         for (int t = 0; t < MAX_THREAD_COUNTS; t++)
             if (session.opened[i][t]) session.opened[i][t]->close(session.opened[i][t]);
@@ -325,7 +333,7 @@ int conf_main(int argc, char **argv, const conf_case *cases, size_t n) {
         checks[i] = (check_case){name, run_pair, &pairs[i]};
     }
     int rc = check_main(argc, argv, checks, total);
-    close_all();
+    conf_close();
     for (size_t i = 0; i < total; i++) free((char *)checks[i].name);
     free(checks);
     free(pairs);

@@ -36,6 +36,13 @@ typedef struct conf_case {
 /* Runs all cases on all backends: one check case per pair, named "CASE [BACKEND]". Returns main's result. */
 int conf_main(int argc, char **argv, const conf_case *cases, size_t n);
 
+/* The backends of the table for checks that are no comparison: their number, labels, and each one with its i-th thread
+ * count, opened and reserved (skips the case where this CPU lacks it). They stay open until conf_close. */
+int conf_backends(void);
+const char *conf_label(int backend);
+fa_backend *conf_backend(int backend, int thread_count);
+void conf_close(void);
+
 /* Values of test rows. */
 typedef enum conf_values {
     CONF_NORMAL, /* around 1 */

@@ -170,6 +170,19 @@ static void sigmoid_and_silu_follow_their_definitions(void *arg) {
     fa_fp_leave(mode);
 }
 
+/* Rule 6: subnormal is what is below 2^-126 after rounding with an unbounded exponent. */
+static void results_that_round_to_the_smallest_normal_are_kept(void *arg) {
+    (void)arg;
+    unsigned mode = fa_fp_enter();
+    volatile float a = 0x1.000002p-63f, b = 0x1.fffffcp-64f, c = 0x1p-63f, d = 0x1.fffffep-64f, subnormal = 0x1p-130f;
+    float kept = a * b, flushed = c * d, negative = -c * d, operand = subnormal * 0x1p10f;
+    fa_fp_leave(mode);
+    CHECK(fa_bits(kept) == fa_bits(0x1p-126f), "2^-126 (1 - 2^-46) gave %a", (double)kept);
+    CHECK(fa_bits(flushed) == 0, "2^-126 (1 - 2^-24) gave %a", (double)flushed);
+    CHECK(fa_bits(negative) == fa_bits(-0.0f), "a negative subnormal gave %a", (double)negative);
+    CHECK(fa_bits(operand) == 0, "a subnormal operand gave %a", (double)operand);
+}
+
 int main(int argc, char **argv) {
     static const check_case cases[] = {
         {"exp is within 2 ulp for every float", exp_is_within_2_ulp_for_every_float, NULL},
@@ -178,6 +191,8 @@ int main(int argc, char **argv) {
         {"block add rounds each step once", block_add_rounds_each_step_once, NULL},
         {"partial sums join in the stated order", partial_sums_join_in_the_stated_order, NULL},
         {"ordered sums put element i into partial i mod 16", ordered_sums_put_element_i_into_partial_i_mod_16, NULL},
+        {"results that round to the smallest normal are kept", results_that_round_to_the_smallest_normal_are_kept,
+         NULL},
         {"sigmoid and SiLU follow their definitions", sigmoid_and_silu_follow_their_definitions, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
