@@ -99,9 +99,11 @@ static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_
     if (s) return s;
     *w = (fa_weight){.name = t->name, .type = t->type, .rows = rows, .cols = cols, .data = t->data};
     if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_fp8(l, w, t, e);
-    if (!s) s = l->options->backend->weight(l->options->backend, w, e);
-    if (!s) advance(l, t->bytes);
-    return s;
+    if (s) return s;
+    s = l->options->backend->weight(l->options->backend, w, e);
+    if (s) return fa_error_prefix(e, s, "%s", t->file);
+    advance(l, t->bytes);
+    return FA_OK;
 }
 
 static fa_status load_row(loader *l, const fa_weight_row *row, const char *prefix, void *owner, fa_error *e) {
