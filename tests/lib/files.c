@@ -45,8 +45,11 @@ uint8_t *check_read(const char *path, size_t *bytes) {
 }
 
 void check_put(check_bytes *b, const void *data, size_t bytes) {
-    b->data = realloc(b->data, b->n + bytes + 1);
-    CHECK(b->data);
+    if (b->n + bytes > b->capacity) {
+        b->capacity = 2 * (b->n + bytes);
+        b->data = realloc(b->data, b->capacity);
+        CHECK(b->data);
+    }
     memcpy(b->data + b->n, data, bytes);
     b->n += bytes;
 }

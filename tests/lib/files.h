@@ -18,7 +18,7 @@ uint8_t *check_read(const char *path, size_t *bytes);
 /* A growing run of bytes, to compose files by hand. Zeroed is empty; free(data) releases. */
 typedef struct check_bytes {
     uint8_t *data;
-    size_t n;
+    size_t n, capacity;
 } check_bytes;
 void check_put(check_bytes *b, const void *data, size_t bytes);
 void check_put_int(check_bytes *b, uint64_t v, int bytes); /* little endian */
