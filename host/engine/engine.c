@@ -1,0 +1,238 @@
+/* Opening: options -> setup -> backend -> model -> tokenizer -> cache -> sessions. Closing in reverse. */
+#include "host/engine/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/engine/internal.h"
+
+_Static_assert((int)FATHOM_OK == FA_OK && (int)FATHOM_EINVAL == FA_EINVAL && (int)FATHOM_EFORMAT == FA_EFORMAT &&
+                   (int)FATHOM_EIO == FA_EIO && (int)FATHOM_ENOMEM == FA_ENOMEM &&
+                   (int)FATHOM_EUNSUPPORTED == FA_EUNSUPPORTED && (int)FATHOM_ELIMIT == FA_ELIMIT &&
+                   (int)FATHOM_ECANCELLED == FA_ECANCELLED && (int)FATHOM_ENUMERIC == FA_ENUMERIC &&
+                   (int)FATHOM_EDEVICE == FA_EDEVICE,
+               "fathom_status numbers as fa_status");
+_Static_assert(sizeof(fathom_error) == sizeof(fa_error) && offsetof(fathom_error, text) == offsetof(fa_error, text),
+               "fathom_error is fa_error");
+
+static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    fa_backend_options b = {
+        .name = o->backend ? o->backend : "auto", .threads = o->threads, .node = FA_NODE_INTERLEAVE};
+    return fa_backend_open(&g->backend, &b, e);
+}
+
+static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    const fa_setup *s = &g->setup;
+    fa_model_options m = {.path = o->model,
+                          .backend = g->backend,
+                          .numerics = s->numerics,
+                          .cache = s->cache,
+                          .max_rows = s->step_rows,
+                          .max_logit_rows = s->logits_all ? s->step_rows : s->sessions,
+                          .max_positions = s->context,
+                          .mtp = o->mtp,
+                          .progress = o->progress,
+                          .progress_ctx = o->progress_ctx};
+    return fa_model_open(&g->model, &m, e);
+}
+
+/* A folder without tokenizer.json (and a GGUF file without a vocabulary) opens all the same: it speaks ids. */
+static fa_status open_tokenizer(fathom_engine *g, const char *path, fa_error *e) {
+    const struct fa_gguf *gguf = fa_tensors_gguf(fa_model_tensors(g->model));
+    if (gguf)
+        return fa_gguf_has(gguf, "tokenizer.ggml.tokens") ? fa_tokenizer_from_gguf(&g->tokenizer, gguf, e) : FA_OK;
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    bool folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    char *dir = folder ? strdup(path) : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    char *file = dir ? fa_path_join(dir, "tokenizer.json") : NULL;
+    fa_status st = FA_OK;
+    if (!file)
+        st = fa_fail(e, FA_ENOMEM, "%s: out of memory", path);
+    else if (access(file, F_OK) == 0)
+        st = fa_tokenizer_open(&g->tokenizer, dir, e);
+    free(file);
+    free(dir);
+    return st;
+}
+
+static void measure_pieces(fathom_engine *g) {
+    g->longest_piece = 0;
+    for (int32_t id = 0; id < fa_tokenizer_count(g->tokenizer); id++) {
+        size_t n = 0;
+        if (fa_tokenizer_piece(g->tokenizer, id, &n) && n > g->longest_piece) g->longest_piece = n;
+    }
+}
+
+static fa_status open_text(fathom_engine *g, const char *path, fa_error *e) {
+    fa_status st = open_tokenizer(g, path, e);
+    if (st || !g->tokenizer) return st;
+    g->chat = fa_chat_guess(g->tokenizer, g->setup.config.architecture);
+    measure_pieces(g);
+    return FA_OK;
+}
+
+/* Pages of the pool; FA_ELIMIT when not even one fits. */
+static fa_status count_pages(const fathom_engine *g, int64_t cache_bytes, int64_t *pages, fa_error *e) {
+    int64_t page_bytes = fa_model_kv_layout(g->model)->page_bytes;
+    int64_t each = ((int64_t)g->setup.context + FA_PAGE_POSITIONS - 1) / FA_PAGE_POSITIONS;
+    *pages = cache_bytes ? cache_bytes / page_bytes : g->setup.sessions * each;
+    if (*pages < 1)
+        return fa_fail(e, FA_ELIMIT, "cache: %lld bytes hold no page (%d positions take %lld bytes)",
+                       (long long)cache_bytes, FA_PAGE_POSITIONS, (long long)page_bytes);
+    if (*pages > INT32_MAX / 2) return fa_fail(e, FA_ENOMEM, "cache: %lld pages are too many", (long long)*pages);
+    return FA_OK;
+}
+
+/* Bytes of what open_cache and open_tables take beside the pool. */
+static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
+    const fa_setup *s = &g->setup;
+    int64_t vocab = s->config.vocab;
+    int64_t session = (int64_t)sizeof(fathom_session) + (2 * (int64_t)s->context + s->context / FA_PAGE_POSITIONS) * 4;
+    int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
+    int64_t rows = s->step_rows * (int64_t)(2 * sizeof(int32_t) + sizeof(fa_place));
+    return pages * 320 + s->sessions * (session + vocab * 4) + sampler + rows;
+}
+
+static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    const fa_kv_layout *layout = fa_model_kv_layout(g->model);
+    fa_model_memory taken = fa_model_get_memory(g->model);
+    int64_t pages, pool;
+    fa_status st = count_pages(g, o->cache_bytes, &pages, e);
+    if (st) return st;
+    if (__builtin_mul_overflow(pages, layout->page_bytes, &pool)) pool = INT64_MAX;
+    st = fa_memory_check(pool, table_bytes(g, pages), taken.activations + taken.rope + taken.backend + taken.host, e);
+    if (st) return st;
+    /* one sequence more for fathom_logits */
+    return fa_cache_open(&g->cache, g->backend, layout, (int32_t)pages, g->setup.sessions + 1, g->setup.context, e);
+}
+
+static fa_status open_tables(fathom_engine *g, fa_error *e) {
+    const fa_setup *s = &g->setup;
+    fa_batch *b = &g->batch;
+    size_t rows = (size_t)s->step_rows, sessions = (size_t)s->sessions;
+    g->sessions = fa_arena_array(&g->arena, sessions, sizeof *g->sessions);
+    b->tokens = fa_arena_array(&g->arena, rows, sizeof *b->tokens);
+    b->place = fa_arena_array(&g->arena, rows, sizeof *b->place);
+    b->logit_rows = fa_arena_array(&g->arena, rows, sizeof *b->logit_rows);
+    b->logits = fa_arena_array(&g->arena, sessions * (size_t)s->config.vocab, sizeof *b->logits);
+    b->turns = fa_arena_array(&g->arena, sessions, sizeof *b->turns);
+    if (!g->sessions || !b->tokens || !b->place || !b->logit_rows || !b->logits || !b->turns)
+        return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
+    for (size_t i = 0; i < sessions; i++) {
+        g->sessions[i].engine = g;
+        g->sessions[i].tokens = fa_arena_array(&g->arena, (size_t)s->context + 1, sizeof(int32_t));
+        if (!g->sessions[i].tokens) return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
+    }
+    return fa_sampler_open(&g->sampler, &g->arena, s->config.vocab, e);
+}
+
+static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    fa_status st = fa_setup_make(&g->setup, o, e);
+    if (!st) st = open_backend(g, o, e);
+    if (!st) st = open_model(g, o, e);
+    if (!st) st = open_text(g, o->model, e);
+    if (!st) st = open_cache(g, o, e);
+    if (!st) st = open_tables(g, e);
+    return st;
+}
+
+/* The last part of a path, without slashes at its end. */
+static char *name_of(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    return strndup(path + begin, end - begin);
+}
+
+fathom_status fathom_engine_open(fathom_engine **out, const fathom_options *options, fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    *out = NULL;
+    fathom_engine *g = calloc(1, sizeof *g);
+    if (!g) return (fathom_status)fa_fail(e, FA_ENOMEM, "engine: out of memory");
+    g->run = fa_model_step;
+    fa_status st = open_parts(g, options, e);
+    if (!st && !(g->name = name_of(options->model))) st = fa_fail(e, FA_ENOMEM, "engine: out of memory");
+    if (st) {
+        fathom_engine_close(g);
+        return (fathom_status)st;
+    }
+    *out = g;
+    return FATHOM_OK;
+}
+
+void fathom_engine_close(fathom_engine *g) {
+    if (!g) return;
+    for (int32_t i = 0; g->sessions && i < g->setup.sessions; i++) fathom_session_close(&g->sessions[i]);
+    fa_cache_close(g->cache);
+    if (g->tokenizer) fa_tokenizer_close(g->tokenizer);
+    if (g->model) fa_model_close(g->model);
+    if (g->backend) g->backend->close(g->backend);
+    fa_arena_free(&g->arena);
+    free(g->name);
+    free(g);
+}
+
+static int64_t count_parameters(const fa_tensors *ts) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < fa_tensors_count(ts); i++) {
+        const fa_tensor *t = fa_tensors_at(ts, i);
+        if (!strstr(t->name, "_scale_inv")) sum += fa_tensor_elements(t);
+    }
+    return sum;
+}
+
+void fathom_engine_info(const fathom_engine *g, fathom_info *info) {
+    const fa_config *c = &g->setup.config;
+    const fa_kv_layout *layout = fa_model_kv_layout(g->model);
+    fa_model_memory m = fa_model_get_memory(g->model);
+    fa_cache_usage cache = fa_cache_get_usage(g->cache);
+    *info = (fathom_info){
+        .architecture = c->architecture,
+        .model_name = g->name,
+        .backend = g->backend->name,
+        .backend_detail = g->backend->detail,
+        .numerics = fa_setup_numerics(&g->setup),
+        .cache = fa_setup_cache(&g->setup),
+        .chat_family = g->chat ? fa_chat_name(g->chat) : NULL,
+        .vocabulary = c->vocab,
+        .context = g->setup.context,
+        .layers = c->layers,
+        .hidden = c->hidden,
+        .parameters = count_parameters(fa_model_tensors(g->model)),
+        .file_bytes = m.files,
+        .cache_bytes = cache.bytes,
+        .cache_bytes_per_token = layout->page_bytes / FA_PAGE_POSITIONS,
+        .other_bytes = m.activations + m.rope + m.backend + m.host + cache.table_bytes + (int64_t)g->arena.used_bytes,
+    };
+}
+
+fa_model *fa_engine_model(const fathom_engine *g) {
+    return g->model;
+}
+
+fa_cache_usage fa_engine_cache_usage(const fathom_engine *g) {
+    return fa_cache_get_usage(g->cache);
+}
+
+const fa_tokenizer *fa_engine_tokenizer(const fathom_engine *g) {
+    return g->tokenizer;
+}
+
+const fa_chat_family *fa_engine_chat(const fathom_engine *g) {
+    return g->chat;
+}
+
+void fa_engine_set_probe(fathom_engine *g, const fa_probe *probe) {
+    g->probe = probe;
+}
+
+const char *fathom_version(void) {
+    return FATHOM_VERSION;
+}

@@ -1,0 +1,21 @@
+/* What the command line and tests see of an engine beyond fathom.h. */
+#ifndef FA_ENGINE_ENGINE_H
+#define FA_ENGINE_ENGINE_H
+
+#include "host/cache/cache.h"
+#include "host/fathom.h"
+#include "host/model/model.h"
+#include "host/text/chat.h"
+
+fa_model *fa_engine_model(const fathom_engine *engine);
+fa_cache_usage fa_engine_cache_usage(const fathom_engine *engine);
+
+/* NULL when the model brings no tokenizer; no chat template. */
+const fa_tokenizer *fa_engine_tokenizer(const fathom_engine *engine);
+const fa_chat_family *fa_engine_chat(const fathom_engine *engine);
+
+/* What later steps report (borrowed; NULL: nothing). Rows of one sequence come in rising position order; positions that
+ * were reused from the cache are not computed and so not reported. */
+void fa_engine_set_probe(fathom_engine *engine, const fa_probe *probe);
+
+#endif

@@ -1,0 +1,104 @@
+/* The inside of an engine and of a session; shared by the files of this folder and by tests of failures. */
+#ifndef FA_ENGINE_INTERNAL_H
+#define FA_ENGINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "host/base/arena.h"
+#include "host/cache/cache.h"
+#include "host/engine/engine.h"
+#include "host/engine/sampler.h"
+#include "host/engine/stop.h"
+#include "host/fathom.h"
+#include "host/model/model.h"
+#include "host/text/chat.h"
+#include "host/text/tokenizer.h"
+
+/* One session's part of a step. */
+typedef struct fa_turn {
+    fathom_session *session;
+    int32_t rows;
+} fa_turn;
+
+/* The arrays of one step, sized at opening. */
+typedef struct fa_batch {
+    int32_t *tokens;     /* [step_rows] */
+    fa_place *place;     /* [step_rows] */
+    int32_t *logit_rows; /* [step_rows] */
+    float *logits;       /* [sessions, vocab] */
+    fa_turn *turns;      /* [sessions] */
+    int32_t rows, n_turns;
+} fa_batch;
+
+/* How an engine was set up: the options with every "auto" decided. */
+typedef struct fa_setup {
+    fa_config config;
+    fa_numerics numerics;
+    fa_cache_type cache;
+    int32_t context, sessions, step_rows;
+    bool logits_all;
+} fa_setup;
+
+struct fathom_engine {
+    fa_setup setup;
+    char *name; /* last part of the model's path */
+    fa_backend *backend;
+    fa_model *model;
+    fa_tokenizer *tokenizer;    /* or NULL */
+    const fa_chat_family *chat; /* or NULL */
+    fa_cache *cache;
+    fa_arena arena;           /* all below */
+    fathom_session *sessions; /* [setup.sessions] */
+    fa_batch batch;
+    fa_sampler sampler;
+    size_t longest_piece; /* bytes of the longest token */
+    const fa_probe *probe;
+    fa_status (*run)(fa_model *, const fa_step *, fa_error *); /* fa_model_step; tests put failures in between */
+};
+
+struct fathom_session {
+    fathom_engine *engine;
+    bool open;
+    fa_sequence *sequence;
+    int32_t *tokens; /* [context + 1] the prompt, then the answer */
+    int32_t n_prompt, n_new;
+    fathom_sampling sampling; /* its arrays are copies */
+    int32_t *stop_ids;        /* [sampling.n_stop_ids] */
+    fa_stops stops;
+    fa_decoder decoder;
+    fa_text piece; /* what the decoder made of the last token; after the end, the rest that was held back */
+    fa_text text;  /* of the last token's text, what may go out */
+    fathom_token token;
+    bool has_token; /* the caller has not seen `token` yet */
+    fathom_finish finish;
+    fa_error error;
+    atomic_bool cancelled;
+    fathom_usage usage;
+};
+
+/* options -> setup: reads the model's configuration and decides what was left to us. */
+fa_status fa_setup_make(fa_setup *s, const fathom_options *options, fa_error *e);
+
+/* "w8a8", "bf16", ... */
+const char *fa_setup_numerics(const fa_setup *s);
+const char *fa_setup_cache(const fa_setup *s);
+
+/* FA_ENOMEM with the sum and its parts when the page pool and tables to come exceed this machine's memory. */
+fa_status fa_memory_check(int64_t pool_bytes, int64_t table_bytes, int64_t taken_bytes, fa_error *e);
+
+/* Token `c` is the session's next: keeps it, makes its text, decides whether the answer ends. */
+void fa_session_take(fathom_session *s, const fa_choice *c);
+
+/* Ends the answer. */
+void fa_session_end(fathom_session *s, fathom_finish why);
+void fa_session_fail(fathom_session *s, const fa_error *why);
+
+/* Tokens that are not in the cache yet: 1 while answering, more before. */
+int32_t fa_session_waiting(const fathom_session *s);
+
+/* fathom.h and status.h number alike, so an error is one thing. */
+static inline fa_error *fa_error_of(fathom_error *e) {
+    return (fa_error *)e;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* Continuous batching: each step takes what the sessions have waiting, a row of an answer or a piece of a prompt. Which rows
+ * meet in a step never changes a result (rule 8 of docs/numerics.md), only the time it takes. */
+#include <string.h>
+#include <time.h>
+
+#include "host/engine/internal.h"
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * (int64_t)1000000000 + t.tv_nsec;
+}
+
+/* A session takes part in the next step when it has an answer to make and the caller has taken the last token. */
+static bool is_ready(const fathom_session *s) {
+    return s->open && s->finish == FATHOM_RUNNING && !s->has_token;
+}
+
+static void end_cancelled(fathom_engine *g) {
+    for (int32_t i = 0; i < g->setup.sessions; i++) {
+        fathom_session *s = &g->sessions[i];
+        if (s->open && s->finish == FATHOM_RUNNING && atomic_load(&s->cancelled)) fa_session_end(s, FATHOM_CANCELLED);
+    }
+}
+
+/* Every ready session gets a row (step_rows >= sessions), which is all that one needs while it answers; what is left is
+ * dealt out evenly to those that have more waiting. Answers come first, so that they get the last pages. */
+static void plan(fathom_engine *g) {
+    fa_batch *b = &g->batch;
+    b->n_turns = 0;
+    for (int prompts = 0; prompts < 2; prompts++) {
+        for (int32_t i = 0; i < g->setup.sessions; i++) {
+            fathom_session *s = &g->sessions[i];
+            if (is_ready(s) && (fa_session_waiting(s) > 1) == prompts) b->turns[b->n_turns++] = (fa_turn){s, 1};
+        }
+    }
+    int32_t left = g->setup.step_rows - b->n_turns, hungry;
+    do {
+        hungry = 0;
+        for (int32_t i = 0; i < b->n_turns; i++) hungry += fa_session_waiting(b->turns[i].session) > b->turns[i].rows;
+        int32_t share = hungry ? (left + hungry - 1) / hungry : 0;
+        for (int32_t i = 0; i < b->n_turns; i++) {
+            int32_t more = fa_session_waiting(b->turns[i].session) - b->turns[i].rows;
+            if (more > share) more = share;
+            if (more > left) more = left;
+            b->turns[i].rows += more;
+            left -= more;
+        }
+    } while (hungry && left);
+}
+
+/* Puts a turn's tokens into the batch, with room in the cache. Without room the session ends, and its pages serve the
+ * others. */
+static bool place(fathom_engine *g, const fa_turn *turn) {
+    fa_batch *b = &g->batch;
+    fathom_session *s = turn->session;
+    fa_error e = {0};
+    if (fa_sequence_extend(s->sequence, turn->rows, &e)) {
+        fa_sequence_truncate(s->sequence, 0);
+        fa_session_fail(s, &e);
+        return false;
+    }
+    int32_t length = fa_sequence_length(s->sequence);
+    for (int32_t i = 0; i < turn->rows; i++) {
+        b->tokens[b->rows] = s->tokens[length + i];
+        b->place[b->rows++] = (fa_place){length + i, fa_sequence_pages(s->sequence)};
+    }
+    return true;
+}
+
+/* Turns that found room move up; the last row of each gives logits, inside a prompt too: they show when a number has left
+ * the range. */
+static void place_turns(fathom_engine *g) {
+    fa_batch *b = &g->batch;
+    int32_t planned = b->n_turns;
+    b->rows = b->n_turns = 0;
+    for (int32_t i = 0; i < planned; i++) {
+        fa_turn turn = b->turns[i];
+        if (!place(g, &turn)) continue;
+        b->logit_rows[b->n_turns] = b->rows - 1;
+        b->turns[b->n_turns++] = turn;
+    }
+}
+
+static fa_status run(fathom_engine *g, fa_error *e) {
+    const fa_batch *b = &g->batch;
+    fa_step step = {.rows = b->rows,
+                    .tokens = b->tokens,
+                    .place = b->place,
+                    .pool = fa_cache_pool(g->cache),
+                    .n_logits = b->n_turns,
+                    .logit_rows = b->logit_rows,
+                    .logits = b->logits,
+                    .probe = g->probe};
+    return g->run(g->model, &step, e);
+}
+
+/* Takes what the step computed for one session: first the check, then the positions, then the new token. */
+static void finish_turn(fathom_engine *g, const fa_turn *turn, const float *logits) {
+    fathom_session *s = turn->session;
+    fa_history h = {s->tokens, s->n_prompt, s->n_new};
+    fa_choice choice = {0};
+    fa_error e = {0};
+    bool complete = fa_session_waiting(s) == turn->rows;
+    fa_status st = complete ? fa_sample(&g->sampler, &s->sampling, logits, &h, &choice, &e)
+                            : fa_logits_check(logits, g->setup.config.vocab, &e);
+    if (st) {
+        fa_session_fail(s, &e);
+        return;
+    }
+    fa_sequence_append(s->sequence, s->tokens + fa_sequence_length(s->sequence), turn->rows);
+    if (complete) fa_session_take(s, &choice);
+}
+
+fathom_status fathom_engine_step(fathom_engine *g, int *busy, fathom_error *error) {
+    int64_t start = now_ns();
+    const fa_batch *b = &g->batch;
+    fa_status st = FA_OK;
+    end_cancelled(g);
+    plan(g);
+    place_turns(g);
+    if (b->rows) st = run(g, fa_error_of(error));
+    for (int32_t i = 0; i < b->n_turns && !st; i++) {
+        bool prompt = b->turns[i].session->n_new == 0;
+        finish_turn(g, &b->turns[i], b->logits + (int64_t)i * g->setup.config.vocab);
+        fathom_usage *u = &b->turns[i].session->usage;
+        *(prompt ? &u->prompt_ns : &u->new_ns) += now_ns() - start;
+    }
+    int running = 0;
+    for (int32_t i = 0; i < g->setup.sessions; i++)
+        running += g->sessions[i].open && g->sessions[i].finish == FATHOM_RUNNING;
+    if (busy) *busy = running;
+    return (fathom_status)st;
+}
+
+/* --- logits without a session ----------------------------------------------------------------------------------------- */
+
+static fa_status check_logits_call(const fathom_engine *g, const int32_t *ids, size_t n, bool all, fa_error *e) {
+    if (n == 0) return fa_fail(e, FA_EINVAL, "logits: no tokens");
+    if (n > (size_t)g->setup.context)
+        return fa_fail(e, FA_ELIMIT, "logits: %zu tokens, but the context holds %d", n, g->setup.context);
+    if (all && !g->setup.logits_all)
+        return fa_fail(e, FA_EINVAL, "logits: those of all positions need an engine opened with logits_all");
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= g->setup.config.vocab)
+            return fa_fail(e, FA_EINVAL, "logits: ids[%zu] is %d, must be in 0 .. %d", i, ids[i],
+                           g->setup.config.vocab - 1);
+    }
+    return FA_OK;
+}
+
+/* Rows first .. first + rows - 1 of the prompt in one step; `logits` NULL: none wanted, else of all or the last row. */
+static fa_status logits_step(fathom_engine *g, const fa_sequence *q, const int32_t *ids, int32_t first, int32_t rows,
+                             bool all, float *logits, fa_error *e) {
+    fa_batch *b = &g->batch;
+    for (int32_t i = 0; i < rows; i++) {
+        b->place[i] = (fa_place){first + i, fa_sequence_pages(q)};
+        b->logit_rows[i] = all ? i : rows - 1;
+    }
+    fa_step step = {.rows = rows,
+                    .tokens = ids + first,
+                    .place = b->place,
+                    .pool = fa_cache_pool(g->cache),
+                    .n_logits = !logits ? 0
+                                : all   ? rows
+                                        : 1,
+                    .logit_rows = b->logit_rows,
+                    .logits = logits,
+                    .probe = g->probe};
+    return g->run(g->model, &step, e);
+}
+
+/* The positions are never recorded in the cache, so nothing of them is shared or kept. */
+fathom_status fathom_logits(fathom_engine *g, const int32_t *ids, size_t n, bool all, float *logits,
+                            fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    fa_sequence *q = NULL;
+    fa_status st = check_logits_call(g, ids, n, all, e);
+    if (!st) st = fa_sequence_open(g->cache, 0, &q, e);
+    if (!st) st = fa_sequence_extend(q, (int32_t)n, e);
+    int64_t vocab = g->setup.config.vocab;
+    for (int32_t first = 0, rows; first < (int32_t)n && !st; first += rows) {
+        int32_t left = (int32_t)n - first;
+        rows = left < g->setup.step_rows ? left : g->setup.step_rows;
+        float *to = all ? logits + first * vocab : rows == left ? logits : NULL;
+        st = logits_step(g, q, ids, first, rows, all, to, e);
+        for (int32_t i = 0; i < (all ? rows : 1) && to && !st; i++) {
+            st = fa_logits_check(to + i * vocab, (int32_t)vocab, e);
+            if (st) fa_error_prefix(e, st, "position %d", all ? first + i : (int32_t)n - 1);
+        }
+    }
+    fa_sequence_close(q);
+    return (fathom_status)st;
+}

@@ -1,0 +1,203 @@
+/* A session: one conversation's tokens, how it samples, and the text that comes out. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/engine/internal.h"
+
+fathom_status fathom_session_open(fathom_engine *g, uint64_t owner, fathom_session **out, fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    *out = NULL;
+    fathom_session *s = NULL;
+    for (int32_t i = 0; i < g->setup.sessions && !s; i++) {
+        if (!g->sessions[i].open) s = &g->sessions[i];
+    }
+    if (!s) return (fathom_status)fa_fail(e, FA_ELIMIT, "engine: all %d sessions are open", g->setup.sessions);
+    fa_status st = fa_sequence_open(g->cache, owner, &s->sequence, e);
+    if (st) return (fathom_status)st;
+    s->open = true;
+    s->n_prompt = s->n_new = 0;
+    s->finish = FATHOM_STOP;
+    *out = s;
+    return FATHOM_OK;
+}
+
+void fathom_session_close(fathom_session *s) {
+    if (!s || !s->open) return;
+    fa_sequence_close(s->sequence);
+    fa_stops_close(&s->stops);
+    fa_text_free(&s->piece);
+    fa_text_free(&s->text);
+    free(s->stop_ids);
+    fathom_engine *engine = s->engine;
+    int32_t *tokens = s->tokens;
+    *s = (fathom_session){.engine = engine, .tokens = tokens};
+}
+
+/* --- the prompt --------------------------------------------------------------------------------------------------- */
+
+static fa_status check_prompt(const fathom_session *s, const int32_t *ids, size_t n, const fathom_sampling *p,
+                              fa_error *e) {
+    const fa_setup *setup = &s->engine->setup;
+    if (n == 0) return fa_fail(e, FA_EINVAL, "prompt: no tokens");
+    if (n > (size_t)setup->context)
+        return fa_fail(e, FA_ELIMIT, "prompt: %zu tokens, but the context holds %d", n, setup->context);
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= setup->config.vocab)
+            return fa_fail(e, FA_EINVAL, "prompt: ids[%zu] is %d, must be in 0 .. %d", i, ids[i],
+                           setup->config.vocab - 1);
+    }
+    fa_status st = fa_sampling_check(p, setup->config.vocab, e);
+    if (!st && p->n_stop > 0 && !s->engine->tokenizer)
+        st = fa_fail(e, FA_EINVAL, "sampling: stop texts need a tokenizer, and %s has none", s->engine->name);
+    return st;
+}
+
+static bool reserve(fa_text *t, size_t bytes) {
+    if (t->capacity < bytes) {
+        char *more = realloc(t->data, bytes);
+        if (!more) return false;
+        t->data = more;
+        t->capacity = bytes;
+    }
+    t->n = 0;
+    t->data[0] = 0;
+    return true;
+}
+
+/* All memory that the steps of this answer need. Of a token at most 3 bytes come out for each byte it has or the decoder
+ * held (U+FFFD); of the stop texts what was held back may come with it. */
+static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_error *e) {
+    fa_stops stops;
+    fa_status st = fa_stops_open(&stops, p->stop, p->n_stop, e);
+    if (st) return st;
+    size_t piece = 3 * (s->engine->longest_piece + sizeof s->decoder.held) + 1;
+    int32_t *ids = malloc(((size_t)p->n_stop_ids + 1) * sizeof *ids);
+    if (!ids || !reserve(&s->piece, piece + (size_t)stops.longest) ||
+        !reserve(&s->text, piece + (size_t)stops.longest)) {
+        free(ids);
+        fa_stops_close(&stops);
+        return fa_fail(e, FA_ENOMEM, "session: out of memory");
+    }
+    if (p->n_stop_ids) memcpy(ids, p->stop_ids, (size_t)p->n_stop_ids * sizeof *ids);
+    fa_stops_close(&s->stops);
+    free(s->stop_ids);
+    s->stops = stops;
+    s->stop_ids = ids;
+    return FA_OK;
+}
+
+fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n, const fathom_sampling *sampling,
+                                    fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    static const fathom_sampling greedy = {0};
+    const fathom_sampling *p = sampling ? sampling : &greedy;
+    fa_status st = check_prompt(s, ids, n, p, e);
+    if (!st) st = take_memory(s, p, e);
+    if (st) return (fathom_status)st;
+    s->sampling = *p;
+    s->sampling.stop = NULL;
+    s->sampling.stop_ids = s->stop_ids;
+    memcpy(s->tokens, ids, n * sizeof *ids);
+    s->n_prompt = (int32_t)n;
+    s->n_new = 0;
+    s->decoder = (fa_decoder){0};
+    s->has_token = false;
+    s->error = (fa_error){0};
+    s->finish = FATHOM_RUNNING;
+    atomic_store(&s->cancelled, false);
+    s->usage = (fathom_usage){.prompt_tokens = (int32_t)n};
+    s->usage.cached_tokens = fa_sequence_reuse(s->sequence, s->tokens, s->n_prompt);
+    return FATHOM_OK;
+}
+
+int32_t fa_session_waiting(const fathom_session *s) {
+    return s->n_prompt + s->n_new - fa_sequence_length(s->sequence);
+}
+
+/* --- the answer ----------------------------------------------------------------------------------------------------- */
+
+static bool ends_the_answer(const fathom_session *s, int32_t id) {
+    const fathom_engine *g = s->engine;
+    for (int32_t i = 0; i < s->sampling.n_stop_ids; i++) {
+        if (s->stop_ids[i] == id) return true;
+    }
+    if (s->sampling.ignore_eos) return false;
+    for (int32_t i = 0; i < g->setup.config.n_eos; i++) {
+        if (g->setup.config.eos_ids[i] == id) return true;
+    }
+    return g->tokenizer && fa_tokenizer_eos(g->tokenizer) == id;
+}
+
+/* The token's text through decoder and stop texts into s->text; true when a stop text is complete. An id that the
+ * tokenizer does not know (the model's vocabulary may be padded) has no text. */
+static bool make_text(fathom_session *s, int32_t id) {
+    bool stop = false;
+    s->piece.n = 0;
+    if (fa_decoder_feed(&s->decoder, s->engine->tokenizer, id, true, &s->piece, NULL)) s->piece.n = 0;
+    s->text.n = fa_stops_feed(&s->stops, s->piece.data, s->piece.n, s->text.data, &stop);
+    s->text.data[s->text.n] = 0;
+    if (stop) s->decoder = (fa_decoder){0};
+    return stop;
+}
+
+void fa_session_take(fathom_session *s, const fa_choice *c) {
+    s->tokens[s->n_prompt + s->n_new++] = c->id;
+    s->usage.new_tokens = s->n_new;
+    s->text.n = 0;
+    s->text.data[0] = 0;
+    bool ends = ends_the_answer(s, c->id);
+    bool stop = !ends && s->engine->tokenizer && make_text(s, c->id);
+    s->token =
+        (fathom_token){.id = c->id, .text = s->text.data, .bytes = s->text.n, .logprob = c->logprob, .n_top = c->n_top};
+    memcpy(s->token.top_ids, c->top_ids, sizeof c->top_ids);
+    memcpy(s->token.top_logprobs, c->top_logprobs, sizeof c->top_logprobs);
+    s->has_token = true;
+    if (ends || stop)
+        fa_session_end(s, FATHOM_STOP);
+    else if (s->sampling.max_tokens && s->n_new >= s->sampling.max_tokens)
+        fa_session_end(s, FATHOM_LENGTH);
+    else if (s->n_prompt + s->n_new > s->engine->setup.context)
+        fa_session_end(s, FATHOM_CONTEXT);
+}
+
+/* What was held back becomes the rest, in the room of s->piece. */
+void fa_session_end(fathom_session *s, fathom_finish why) {
+    size_t held;
+    const char *text = fa_stops_held(&s->stops, &held);
+    s->finish = why;
+    s->piece.n = 0;
+    fa_text_append(&s->piece, text, held);
+    fa_decoder_end(&s->decoder, &s->piece);
+}
+
+void fa_session_fail(fathom_session *s, const fa_error *why) {
+    s->error = *why;
+    fa_session_end(s, FATHOM_FAILED);
+}
+
+bool fathom_session_next(fathom_session *s, fathom_token *token) {
+    if (!s->has_token) return false;
+    s->has_token = false;
+    *token = s->token;
+    return true;
+}
+
+fathom_finish fathom_session_finish(const fathom_session *s) {
+    return s->finish;
+}
+
+const char *fathom_session_rest(fathom_session *s) {
+    return s->finish == FATHOM_RUNNING || !s->piece.data ? "" : s->piece.data;
+}
+
+const char *fathom_session_error(const fathom_session *s) {
+    return s->error.text;
+}
+
+void fathom_session_cancel(fathom_session *s) {
+    atomic_store(&s->cancelled, true);
+}
+
+fathom_usage fathom_session_usage(const fathom_session *s) {
+    return s->usage;
+}
