@@ -31,8 +31,8 @@ static void describe_mla(const void *params, char *text, size_t size) {
     static const char *const up[] = {"kv_b", "split", "transposed"};
     const mla_params *p = params;
     snprintf(text, size, "mla %s%s %s heads=%d nope=%d rope=%d v=%d rank=%d %s %s/%s%s",
-             conf_positions_name(p->positions), p->values == CONF_HARD ? " hard" : "", cache_names[p->cache], p->heads,
-             p->nope, p->rope, p->v, p->rank, up[p->up], fa_dtype_get(p->k_type)->name, fa_dtype_get(p->v_type)->name,
+             conf_positions_name(p->positions), conf_values_name(p->values), cache_names[p->cache], p->heads, p->nope,
+             p->rope, p->v, p->rank, up[p->up], fa_dtype_get(p->k_type)->name, fa_dtype_get(p->v_type)->name,
              p->sharpness > 1 ? " sharp" : "");
 }
 
@@ -112,7 +112,7 @@ typedef struct gqa_data {
 static void describe_gqa(const void *params, char *text, size_t size) {
     const gqa_params *p = params;
     snprintf(text, size, "gqa %s%s %s heads=%d/%d head_dim=%d%s", conf_positions_name(p->positions),
-             p->values == CONF_HARD ? " hard" : "", cache_names[p->cache], p->heads, p->kv_heads, p->head_dim,
+             conf_values_name(p->values), cache_names[p->cache], p->heads, p->kv_heads, p->head_dim,
              p->sharpness > 1 ? " sharp" : "");
 }
 
@@ -164,6 +164,7 @@ static const mla_params mla_table[] = {
     {CONF_EDGES, CONF_HARD, FA_CACHE_F32, 2, 24, 16, 48, 112, KV_B, E4M3, E4M3, 1},
     {CONF_EDGES, CONF_HARD, FA_CACHE_BF16, 2, 33, 6, 17, 129, KV_B, BF16, BF16, 4},
     {CONF_EDGES, CONF_HARD, FA_CACHE_FP8, 2, 17, 10, 5, 257, KV_B, F32, F32, 1},
+    {CONF_EDGES, CONF_TINY, FA_CACHE_FP8, 2, 8, 4, 5, 30, KV_B, F32, F32, 1},
     {CONF_PREFILL, CONF_NORMAL, FA_CACHE_BF16, 4, 32, 16, 40, 128, KV_B, E4M3, E4M3, 1},
     {CONF_CHUNK, CONF_NORMAL, FA_CACHE_BF16, 4, 32, 16, 40, 112, KV_B, E4M3, E4M3, 1},
     {CONF_CHUNK, CONF_NORMAL, FA_CACHE_FP8, 3, 24, 8, 24, 144, KV_B, BF16, BF16, 20},
@@ -201,6 +202,9 @@ static const gqa_params gqa_table[] = {
     {CONF_EDGES, CONF_HARD, FA_CACHE_F32, 3, 3, 33, 1},
     {CONF_EDGES, CONF_HARD, FA_CACHE_BF16, 4, 2, 17, 4},
     {CONF_EDGES, CONF_HARD, FA_CACHE_FP8, 7, 1, 130, 1},
+    {CONF_EDGES, CONF_TINY, FA_CACHE_F32, 2, 1, 20, 1},
+    {CONF_EDGES, CONF_TINY, FA_CACHE_BF16, 2, 2, 33, 1},
+    {CONF_EDGES, CONF_TINY, FA_CACHE_FP8, 2, 1, 140, 1},
     {CONF_PREFILL, CONF_NORMAL, FA_CACHE_BF16, 14, 2, 64, 1},
     {CONF_PREFILL, CONF_NORMAL, FA_CACHE_F32, 2, 1, 1, 1},
     {CONF_PREFILL, CONF_NORMAL, FA_CACHE_FP8, 5, 5, 3, 1},

@@ -35,9 +35,9 @@ static void describe(const void *params, char *text, size_t size) {
     static const char *const names[ROUTE_KINDS] = {"dense", "spread", "all to one", "even only", "short"};
     const experts_params *p = params;
     snprintf(text, size, "experts %s%s %s T=%d hidden=%d inner=%d %s/%s experts=%d top_k=%d%s",
-             p->numerics == FA_W8A8 ? "w8a8" : "w8a16", p->values == CONF_HARD ? " hard" : "", names[p->routes],
-             p->rows, p->hidden, p->inner, fa_dtype_get(p->in_type)->name, fa_dtype_get(p->down_type)->name,
-             p->n_experts, p->top_k, p->mixed ? " mixed with BF16" : "");
+             p->numerics == FA_W8A8 ? "w8a8" : "w8a16", conf_values_name(p->values), names[p->routes], p->rows,
+             p->hidden, p->inner, fa_dtype_get(p->in_type)->name, fa_dtype_get(p->down_type)->name, p->n_experts,
+             p->top_k, p->mixed ? " mixed with BF16" : "");
 }
 
 /* Rising ids of one row; -1 ends it early. */

@@ -25,7 +25,7 @@ typedef struct matmul_data {
 static void describe(const void *params, char *text, size_t size) {
     const matmul_params *p = params;
     int used = snprintf(text, size, "matmul %s%s T=%d K=%d", p->numerics == FA_W8A8 ? "w8a8" : "w8a16",
-                        p->values == CONF_HARD ? " hard" : "", p->rows, p->cols);
+                        conf_values_name(p->values), p->rows, p->cols);
     for (int i = 0; i < p->n_parts; i++) {
         const char *bias = p->part[i].bias == NO_BIAS ? "" : fa_dtype_get((fa_dtype)p->part[i].bias)->name;
         used += snprintf(text + used, size - (size_t)used, " %s N=%d%s%s",
@@ -102,6 +102,12 @@ static const matmul_params table[] = {
     A8_HARD(17, 257, 300),
     A8_HARD(64, 400, 17),
     A8_HARD(7, 1536, 130),
+    ONE(FA_W8A8, CONF_TINY, 3, 300, FA_F8_E4M3, 260),
+    ONE(FA_W8A16, CONF_TINY, 3, 300, FA_F8_E4M3, 260),
+    ONE(FA_W8A16, CONF_TINY, 2, 300, FA_F8_E5M2, 140),
+    ONE(FA_W8A16, CONF_TINY, 2, 70, FA_F32, 21),
+    ONE(FA_W8A16, CONF_TINY, 2, 70, FA_BF16, 21),
+    ONE(FA_W8A16, CONF_TINY, 2, 70, FA_F16, 21),
     A16(1, 1, FA_F8_E4M3, 1),
     A16(3, 3, FA_F8_E4M3, 5),
     A16(5, 127, FA_F8_E4M3, 129),

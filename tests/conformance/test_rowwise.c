@@ -33,8 +33,7 @@ static void describe(const void *params, char *text, size_t size) {
                                         "add to b", "rope interleaved", "rope halves",      "store mla", "store gqa"};
     static const char *const cache[FA_CACHE_TYPE_COUNT] = {"f32", "bf16", "fp8"};
     const row_params *p = params;
-    int used =
-        snprintf(text, size, "%s%s T=%d n=%d", names[p->op], p->values == CONF_HARD ? " hard" : "", p->rows, p->n);
+    int used = snprintf(text, size, "%s%s T=%d n=%d", names[p->op], conf_values_name(p->values), p->rows, p->n);
     char *end = text + used;
     size -= (size_t)used;
     if (p->op <= NORM_INDEX) snprintf(end, size, " %s", fa_dtype_get((fa_dtype)p->type)->name);

@@ -52,15 +52,21 @@ void *conf_alloc(fa_arena *a, size_t n, size_t size) {
     return p;
 }
 
+const char *conf_values_name(conf_values v) {
+    static const char *const names[] = {"", " hard", " tiny"};
+    return names[v];
+}
+
 static float hard_value(check_rng *rng, int64_t row, int64_t i, int64_t n) {
     float x = check_normal(rng);
-    switch (row % 7) {
+    switch (row % 8) {
     case 1: return i % 3 == 0 ? 0.0f * x : (i % 3 == 1 ? x * 1e-39f : x);
     case 2: return x * 1e30f;
     case 3: return x * 1e-30f;
     case 4: return ldexpf(x, (int)(check_u64(rng) % 200) - 120);
     case 5: return i == n / 2 ? NAN : x;
     case 6: return i == n - 1 ? INFINITY : x;
+    case 7: return x * 2e-5f; /* about the least scale of a quantised block */
     default: return x;
     }
 }
@@ -68,7 +74,8 @@ static float hard_value(check_rng *rng, int64_t row, int64_t i, int64_t n) {
 float *conf_rows(fa_arena *a, check_rng *rng, int64_t rows, int64_t n, conf_values kind) {
     float *x = conf_alloc(a, (size_t)(rows * n), sizeof *x);
     for (int64_t i = 0; i < rows * n; i++)
-        x[i] = kind == CONF_HARD ? hard_value(rng, i / n, i % n, n) : check_normal(rng);
+        x[i] = kind == CONF_HARD ? hard_value(rng, i / n, i % n, n)
+                                 : check_normal(rng) * (kind == CONF_TINY ? 3e36f : 1.0f);
     return x;
 }
 
@@ -86,6 +93,7 @@ static void fill_element(check_rng *rng, fa_dtype type, uint8_t *at, conf_values
     /* FP16 keeps below its infinity, the wide types reach far into FP32's subnormals */
     if (kind == CONF_HARD)
         x = ldexpf(x, type == FA_F16 ? (int)(check_u64(rng) % 36) - 24 : (int)(check_u64(rng) % 230) - 170);
+    if (kind == CONF_TINY) x = ldexpf(x, type == FA_F16 ? -15 : -126);
     uint16_t half = type == FA_BF16 ? fa_bf16_encode(x) : fa_f16_encode(x);
     uint8_t code = (uint8_t)check_u64(rng);
     if (type == FA_F32)
@@ -112,7 +120,9 @@ static float *block_scales(fa_arena *a, check_rng *rng, int64_t rows, int64_t co
     int64_t n = (rows + FA_BLOCK - 1) / FA_BLOCK * ((cols + FA_BLOCK - 1) / FA_BLOCK);
     float *scale = conf_alloc(a, (size_t)n, sizeof *scale);
     for (int64_t i = 0; i < n; i++) {
-        int exponent = kind == CONF_HARD ? (int)(check_u64(rng) % 240) - 140 : -6;
+        int exponent = kind == CONF_HARD   ? (int)(check_u64(rng) % 240) - 140
+                       : kind == CONF_TINY ? (int)(check_u64(rng) % 8) - 130
+                                           : -6;
         scale[i] = ldexpf(1.0f + (float)check_uniform(rng), exponent);
     }
     return scale;

@@ -43,11 +43,15 @@ const char *conf_label(int backend);
 fa_backend *conf_backend(int backend, int thread_count);
 void conf_close(void);
 
-/* Values of test rows. */
+/* Values of test rows and weights. */
 typedef enum conf_values {
     CONF_NORMAL, /* around 1 */
-    CONF_HARD, /* rows in turn: normal; with zeros and subnormals; huge; tiny; mixed magnitudes; one NaN; one infinity */
+    CONF_HARD, /* rows in turn: normal; with zeros and subnormals; huge; tiny; mixed magnitudes; one NaN; one infinity; small.
+                    Weights and scales of all magnitudes */
+    CONF_TINY, /* rows around 3e36; weights, scales and cached values around 2^-126, many of them subnormal */
 } conf_values;
+/* "", " hard" or " tiny", for names. */
+const char *conf_values_name(conf_values v);
 float *conf_rows(fa_arena *a, check_rng *rng, int64_t rows, int64_t n, conf_values kind);
 
 /* A random weight of any type that ops multiply; hard: scales and values of all magnitudes. */
