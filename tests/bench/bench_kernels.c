@@ -19,7 +19,7 @@ typedef struct bench_case {
 } bench_case;
 
 static const bench_case cases[] = {
-    {FA_F8_E4M3, FA_W8A8, 1},  {FA_F8_E4M3, FA_W8A8, 4},  {FA_F8_E4M3, FA_W8A8, 16}, {FA_F8_E4M3, FA_W8A8, 64},
+    {FA_F8_E4M3, FA_W8A8, 1},  {FA_F8_E4M3, FA_W8A8, 4},   {FA_F8_E4M3, FA_W8A8, 16}, {FA_F8_E4M3, FA_W8A8, 64},
     {FA_F8_E4M3, FA_W8A16, 1}, {FA_F8_E4M3, FA_W8A16, 16}, {FA_BF16, FA_W8A8, 1},     {FA_BF16, FA_W8A8, 16},
     {FA_Q4_1, FA_W8A8, 1},     {FA_Q8_0, FA_W8A8, 1},
 };
@@ -52,8 +52,8 @@ static fa_status submit(fa_backend *b, const fa_op *op, fa_error *e) {
 }
 
 /* Seconds of the fastest of PASSES matmuls. */
-static fa_status time_matmul(fa_backend *b, const bench_case *c, fa_weight *w, fa_buffer *x, fa_buffer *y, double *seconds,
-                             fa_error *e) {
+static fa_status time_matmul(fa_backend *b, const bench_case *c, fa_weight *w, fa_buffer *x, fa_buffer *y,
+                             double *seconds, fa_error *e) {
     fa_op op = {FA_OP_MATMUL, .matmul = {.numerics = c->numerics,
                                          .rows = c->rows,
                                          .x = {x, 0},
@@ -71,7 +71,8 @@ static fa_status time_matmul(fa_backend *b, const bench_case *c, fa_weight *w, f
     return s;
 }
 
-static fa_status bench_one(fa_backend *b, const bench_data *d, const bench_case *c, double *rate, double *macs, fa_error *e) {
+static fa_status bench_one(fa_backend *b, const bench_data *d, const bench_case *c, double *rate, double *macs,
+                           fa_error *e) {
     int64_t row_bytes = fa_dtype_bytes(c->type, COLS);
     size_t bytes = c->rows > 4 ? d->bytes / 8 : d->bytes; /* many rows are not limited by memory */
     fa_weight w = {"matrix", c->type, (int64_t)bytes / row_bytes, COLS, d->weights.data, NULL, NULL};
@@ -99,7 +100,8 @@ static fa_status bench_backend(const char *isa, int threads, const bench_data *d
     fa_backend *b;
     setenv("FATHOM_ISA", isa, 1);
     double kernel = measure_kernel_rate("cpu", FA_W8A8, threads, e);
-    printf("{\"bench\": \"kernel\", \"isa\": \"%s\", \"threads\": %d, \"l2_gb_s\": %.1f}\n", isa, threads, kernel * 1e-9);
+    printf("{\"bench\": \"kernel\", \"isa\": \"%s\", \"threads\": %d, \"l2_gb_s\": %.1f}\n", isa, threads,
+           kernel * 1e-9);
     fa_status s = fa_backend_open(&b, &(fa_backend_options){"cpu", threads, FA_NODE_INTERLEAVE}, e);
     if (s) return s;
     s = b->reserve(b, &limits, e);
@@ -109,10 +111,11 @@ static fa_status bench_backend(const char *isa, int threads, const bench_data *d
         double rate, macs, limit = codes && c->numerics == FA_W8A8 && kernel < read_rate ? kernel : read_rate;
         s = bench_one(b, d, c, &rate, &macs, e);
         if (s) break;
-        printf("{\"bench\": \"matmul\", \"isa\": \"%s\", \"threads\": %d, \"type\": \"%s\", \"numerics\": \"%s\", \"rows\": %d, "
-               "\"gb_s\": %.1f, \"gmac_s\": %.1f, \"percent\": %.0f}\n",
-               isa, threads, fa_dtype_get(c->type)->name, codes ? names[c->numerics] : "ordered", c->rows, rate * 1e-9,
-               macs * 1e-9, 100 * rate / limit);
+        printf(
+            "{\"bench\": \"matmul\", \"isa\": \"%s\", \"threads\": %d, \"type\": \"%s\", \"numerics\": \"%s\", \"rows\": %d, "
+            "\"gb_s\": %.1f, \"gmac_s\": %.1f, \"percent\": %.0f}\n",
+            isa, threads, fa_dtype_get(c->type)->name, codes ? names[c->numerics] : "ordered", c->rows, rate * 1e-9,
+            macs * 1e-9, 100 * rate / limit);
         fflush(stdout);
     }
     b->close(b);

@@ -40,7 +40,8 @@ static workspace workspace_of(const fa_cpu *c, int thread) {
 
 /* A part of the rows of one page, for `decode`. */
 static cpu_matrix page_part(const fa_kv *kv, const fa_kv_part *part, int32_t page) {
-    const uint8_t *rows = (const uint8_t *)kv->pool->host + page * kv->layout->page_bytes + kv->layer * kv->layout->layer_bytes;
+    const uint8_t *rows =
+        (const uint8_t *)kv->pool->host + page * kv->layout->page_bytes + kv->layer * kv->layout->layer_bytes;
     return (cpu_matrix){.type = part->type,
                         .data = rows + part->offset_bytes,
                         .row_bytes = kv->layout->row_bytes,
@@ -93,10 +94,9 @@ static void attend(const attention *a) {
         else
             k->decode(&part_b, 0, n, a->first, a->width, a->values, ld_values);
         page_scores(a, n_key, ld_keys, n, s);
-        for (int h = 0; h < a->n_heads; h++)
-            rescale[h] = k->softmax(s[h], n, at == 0, a->scale, &max[h], &sum[h]);
-        k->values(a->both ? a->keys : a->values, a->both ? ld_keys : ld_values, n, s, rescale, at == 0, a->n_heads, a->width,
-                  a->sums, a->ld_sums);
+        for (int h = 0; h < a->n_heads; h++) rescale[h] = k->softmax(s[h], n, at == 0, a->scale, &max[h], &sum[h]);
+        k->values(a->both ? a->keys : a->values, a->both ? ld_keys : ld_values, n, s, rescale, at == 0, a->n_heads,
+                  a->width, a->sums, a->ld_sums);
     }
     for (int h = 0; h < a->n_heads; h++)
         for (int32_t i = 0; i < a->width; i++) a->sums[h * a->ld_sums + i] = a->sums[h * a->ld_sums + i] / sum[h];
@@ -157,7 +157,8 @@ typedef struct mla_job {
 } mla_job;
 
 /* One head's latent queries of rows t .. t + n_rows - 1, row r to query + r * ld. */
-static void absorb_queries(const mla_job *j, const workspace *w, int32_t head, int64_t t, int n_rows, float *query, int64_t ld) {
+static void absorb_queries(const mla_job *j, const workspace *w, int32_t head, int64_t t, int n_rows, float *query,
+                           int64_t ld) {
     const fa_mla *m = j->m;
     const float *q = cpu_row(m->q, t, m->ldq) + (int64_t)head * (m->nope + m->rope);
     int64_t first = m->k_first + head * m->k_stride;
@@ -188,7 +189,8 @@ static void raise_values(const mla_job *j, int32_t head, int64_t t, int n_rows, 
         int n = (int)cpu_min(CPU_TILE, m->v - i);
         fa_cpu_product(j->c, m->v_up, m->v_first + head * m->v_stride + i, n, &in, NULL, n_rows, NULL, out);
         for (int r = 0; r < n_rows; r++)
-            memcpy(cpu_row(m->y, t + r, m->ldy) + (int64_t)head * m->v + i, out + r * CPU_TILE, (size_t)n * sizeof *out);
+            memcpy(cpu_row(m->y, t + r, m->ldy) + (int64_t)head * m->v + i, out + r * CPU_TILE,
+                   (size_t)n * sizeof *out);
     }
 }
 

@@ -56,7 +56,8 @@ static fa_status check_limits(const fa_limits *l, fa_error *e) {
             return fa_fail(e, FA_EINVAL, "cpu: a limit of %lld", (long long)values[i]);
     /* in double, since the product of the limits may not fit */
     double floats = (double)l->max_rows * ((double)l->max_cols + (double)l->max_inner * (l->max_top_k + 1));
-    return floats < 0x1p40 ? FA_OK : fa_fail(e, FA_ENOMEM, "cpu: no memory for steps of %lld rows", (long long)l->max_rows);
+    return floats < 0x1p40 ? FA_OK
+                           : fa_fail(e, FA_ENOMEM, "cpu: no memory for steps of %lld rows", (long long)l->max_rows);
 }
 
 static fa_status reserve(fa_backend *b, const fa_limits *limits, fa_error *e) {

@@ -54,11 +54,13 @@ static void inner_tile(const experts_job *j, int e, int64_t tile) {
     const cpu_input *up_in = cpu_takes_codes(j->op->numerics, &x->up) ? &j->quantised : &j->plain;
     for (int32_t r = c->expert_first[e]; r < c->expert_first[e + 1]; r += CPU_ROWS) {
         int n_rows = (int)cpu_min(CPU_ROWS, c->expert_first[e + 1] - r);
-        fa_cpu_product(c, &x->gate, first, n, gate_in, c->route_row + r, n_rows, fa_cpu_weight_row(&x->up, first), gate);
-        fa_cpu_product(c, &x->up, first, n, up_in, c->route_row + r, n_rows, fa_cpu_weight_row(&x->gate, first + CPU_TILE),
-                       up);
+        fa_cpu_product(c, &x->gate, first, n, gate_in, c->route_row + r, n_rows, fa_cpu_weight_row(&x->up, first),
+                       gate);
+        fa_cpu_product(c, &x->up, first, n, up_in, c->route_row + r, n_rows,
+                       fa_cpu_weight_row(&x->gate, first + CPU_TILE), up);
         for (int i = 0; i < n_rows; i++)
-            c->kernels->gated(gate + i * CPU_TILE, up + i * CPU_TILE, n, c->inner_values + (r + i) * j->ld_inner + first);
+            c->kernels->gated(gate + i * CPU_TILE, up + i * CPU_TILE, n,
+                              c->inner_values + (r + i) * j->ld_inner + first);
     }
 }
 
@@ -77,7 +79,8 @@ static void down_tile(const experts_job *j, int e, int64_t first, int n, const v
     for (int32_t r = c->expert_first[e]; r < c->expert_first[e + 1]; r += CPU_ROWS) {
         int n_rows = (int)cpu_min(CPU_ROWS, c->expert_first[e + 1] - r);
         int64_t blocks = j->ld_inner / FA_BLOCK;
-        cpu_input in = {c->inner_values + r * j->ld_inner, j->ld_inner, codes ? c->inner_scales + r * blocks : NULL, blocks};
+        cpu_input in = {c->inner_values + r * j->ld_inner, j->ld_inner, codes ? c->inner_scales + r * blocks : NULL,
+                        blocks};
         fa_cpu_product(c, w, first, n, &in, NULL, n_rows, next, out);
         for (int i = 0; i < n_rows; i++) {
             float *y = cpu_row(j->op->y, c->route_row[r + i], j->op->ldy) + first;
@@ -111,7 +114,8 @@ static void quantise_inner(const experts_job *j) {
     int64_t blocks = j->ld_inner / FA_BLOCK;
     for (int a = 0; a < j->n_active;) {
         int end = a; /* runs of experts, so that usually all routes go in one */
-        while (end < j->n_active && cpu_takes_codes(j->op->numerics, &j->op->experts[c->expert_active[end]].down)) end++;
+        while (end < j->n_active && cpu_takes_codes(j->op->numerics, &j->op->experts[c->expert_active[end]].down))
+            end++;
         if (end > a) {
             int32_t first = c->expert_first[c->expert_active[a]], last = c->expert_first[c->expert_active[end - 1] + 1];
             float *values = c->inner_values + first * j->ld_inner;
@@ -140,7 +144,8 @@ void fa_cpu_experts(const fa_cpu *c, const fa_experts *op) {
                      .ld_inner = cpu_ceil_div(op->inner, FA_BLOCK) * FA_BLOCK};
     j.n_active = group_routes(c, op);
     if (any_takes_codes(&j))
-        fa_cpu_quantise(c, j.plain.values, op->ldx, op->rows, op->hidden, c->x_values, j.quantised.ld, c->x_scales, blocks);
+        fa_cpu_quantise(c, j.plain.values, op->ldx, op->rows, op->hidden, c->x_values, j.quantised.ld, c->x_scales,
+                        blocks);
     int64_t routes = j.n_active ? c->expert_first[c->expert_active[j.n_active - 1] + 1] : 0;
     int64_t rows_each = cpu_ceil_div(routes, j.n_active ? j.n_active : 1);
     fa_cpu_run(c, j.n_active * j.tiles, 2 * CPU_TILE * op->hidden * rows_each, inner_tiles, &j);

@@ -13,11 +13,11 @@
 #include "host/format/dtype.h"
 
 enum {
-    CPU_BLOCK = 128,    /* codes that share a scale */
-    CPU_TILE = 16,      /* output rows of a tile; a tile never spans two weight blocks */
-    CPU_STRIP = 4,      /* weight rows that `dot` takes together */
-    CPU_PARTIALS = 16,  /* partial sums of an ordered sum */
-    CPU_PAGE = 64,      /* positions of a cache page */
+    CPU_BLOCK = 128,   /* codes that share a scale */
+    CPU_TILE = 16,     /* output rows of a tile; a tile never spans two weight blocks */
+    CPU_STRIP = 4,     /* weight rows that `dot` takes together */
+    CPU_PARTIALS = 16, /* partial sums of an ordered sum */
+    CPU_PAGE = 64,     /* positions of a cache page */
 };
 
 /* Up to CPU_TILE rows of FP8 codes inside one row of blocks. */
@@ -34,7 +34,8 @@ typedef struct cpu_matrix {
     fa_dtype type;
     const uint8_t *data; /* element 0 of row 0 */
     int64_t row_bytes;
-    const uint8_t *scale; /* NULL, or FP32 factors of 128 elements each; row r's start at scale + (r >> shift) * scale_bytes */
+    const uint8_t
+        *scale; /* NULL, or FP32 factors of 128 elements each; row r's start at scale + (r >> shift) * scale_bytes */
     int64_t scale_bytes;
     int scale_shift;
     int64_t ahead_bytes; /* how far behind an element lies what will be read next, for prefetching; 0: not known */
@@ -67,8 +68,8 @@ typedef struct fa_cpu_kernels {
     float (*softmax)(float s[CPU_PAGE], int n, bool first_page, float scale, float *max, float *sum);
     /* Rule 4, one page of n_heads heads: acc[h][i] = acc[h][i] * rescale[h] (0 on the first page), then position by position
      * += p[h][j] * v[j * ldv + i], i < n; acc is [n_heads] rows of lda, p is [n_heads][64]. n positions, `width` elements. */
-    void (*values)(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale, bool first_page,
-                   int n_heads, int64_t width, float *acc, int64_t lda);
+    void (*values)(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale,
+                   bool first_page, int n_heads, int64_t width, float *acc, int64_t lda);
 
     /* y[i] = silu(gate[i]) * up[i] */
     void (*gated)(const float *gate, const float *up, int64_t n, float *y);

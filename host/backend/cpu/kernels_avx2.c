@@ -40,6 +40,11 @@ INLINE vec_i widen(const uint8_t *p) {
     return (vec_i)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 
+/* LANES 16-bit words as integers. */
+INLINE vec_i widen_16(const uint8_t *p) {
+    return (vec_i)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
 INLINE float half_scalar(const uint8_t *p) {
     uint16_t bits;
     memcpy(&bits, p, 2);

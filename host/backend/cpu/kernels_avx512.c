@@ -50,6 +50,11 @@ INLINE vec_i widen(const uint8_t *p) {
     return (vec_i)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 
+/* LANES 16-bit words as integers. */
+INLINE vec_i widen_16(const uint8_t *p) {
+    return (vec_i)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+
 INLINE float half_scalar(const uint8_t *p) {
     uint16_t bits;
     memcpy(&bits, p, 2);

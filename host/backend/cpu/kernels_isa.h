@@ -5,20 +5,12 @@
 #include "host/backend/cpu/kernels.h"
 
 /* The functions of simd_*.h, as this file's vectors compiled them. */
-#define SIMD_KERNELS \
-    {.quantise = quantise, \
-     .codes = codes, \
-     .decode = decode, \
-     .dot = dot, \
-     .tree = tree, \
-     .columns = columns, \
-     .softmax = softmax, \
-     .values = values, \
-     .gated = gated, \
-     .square_sum = square_sum, \
-     .scaled = scaled, \
-     .add = add, \
-     .find_nan = find_nan}
+#define SIMD_KERNELS                                                                                                  \
+    {                                                                                                                 \
+        .quantise = quantise, .codes = codes, .decode = decode, .dot = dot, .tree = tree, .columns = columns,         \
+        .softmax = softmax, .values = values, .gated = gated, .square_sum = square_sum, .scaled = scaled, .add = add, \
+        .find_nan = find_nan                                                                                          \
+    }
 
 extern const fa_cpu_kernels fa_cpu_kernels_portable, fa_cpu_kernels_avx2, fa_cpu_kernels_avx512;
 

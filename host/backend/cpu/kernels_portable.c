@@ -25,12 +25,20 @@ INLINE vec_i sum_lanes(const vec_i *v) {
     for (int i = 0; i < 2; i++)
         half[i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){0, 1, 4, 5}) +
                   __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){2, 3, 6, 7});
-    return __builtin_shuffle(half[0], half[1], (vec_i){0, 2, 4, 6}) + __builtin_shuffle(half[0], half[1], (vec_i){1, 3, 5, 7});
+    return __builtin_shuffle(half[0], half[1], (vec_i){0, 2, 4, 6}) +
+           __builtin_shuffle(half[0], half[1], (vec_i){1, 3, 5, 7});
 }
 
 /* LANES bytes as integers. */
 INLINE vec_i widen(const uint8_t *p) {
     return (vec_i){p[0], p[1], p[2], p[3]};
+}
+
+/* LANES 16-bit words as integers. */
+INLINE vec_i widen_16(const uint8_t *p) {
+    uint16_t w[LANES];
+    memcpy(w, p, sizeof w);
+    return (vec_i){w[0], w[1], w[2], w[3]};
 }
 
 INLINE float half_scalar(const uint8_t *p) {

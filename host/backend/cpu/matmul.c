@@ -57,8 +57,7 @@ void fa_cpu_matmul(const fa_cpu *c, const fa_matmul *m) {
         j.tiles += cpu_ceil_div(m->part[p].w->rows, CPU_TILE);
         codes |= cpu_takes_codes(m->numerics, m->part[p].w);
     }
-    if (codes)
-        fa_cpu_quantise(c, j.plain.values, m->ldx, m->rows, k, c->x_values, j.quantised.ld, c->x_scales, blocks);
+    if (codes) fa_cpu_quantise(c, j.plain.values, m->ldx, m->rows, k, c->x_values, j.quantised.ld, c->x_scales, blocks);
     int64_t cost = CPU_TILE * k * cpu_min(m->rows, CPU_ROWS);
     fa_cpu_run(c, j.tiles * cpu_ceil_div(m->rows, CPU_ROWS), cost, multiply_tiles, &j);
 }

@@ -64,8 +64,8 @@ static void product_of_codes(const fa_cpu *c, const fa_weight *w, int64_t first,
 }
 
 /* Rule 3, four weight rows at a time: decoded once for all activation rows, in chunks that stay in L1. */
-static void ordered_product(const fa_cpu *c, const fa_weight *w, int64_t first, int n, const float *const *x, int n_rows,
-                            float *out) {
+static void ordered_product(const fa_cpu *c, const fa_weight *w, int64_t first, int n, const float *const *x,
+                            int n_rows, float *out) {
     float decoded[CPU_STRIP][CHUNK], partials[CPU_ROWS * CPU_STRIP * CPU_PARTIALS];
     bool direct = w->type == FA_F32 && !w->scale;
     cpu_matrix m = fa_cpu_weight_matrix(w);

@@ -14,6 +14,7 @@
 enum {
     GROUP = 4 * LANES, /* codes taken apart together: vector p holds codes p, p + 4, p + 8, ... */
     TILE_VECTORS = CPU_TILE / LANES,
+    TOGETHER = 4, /* activation rows that share what was taken apart */
 };
 
 static const float ROUNDER = 196608.0f; /* 1.5 * 2^17 */
@@ -27,7 +28,7 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i
         take_apart(codes + g * GROUP, w);
 #pragma GCC unroll 4
         for (int p = 0; p < 4; p++)
-#pragma GCC unroll 8
+#pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
                 sum[t] += (vec_i)fma_lanes(w[p], load(x[t] + g * GROUP + p * LANES), rounder);
                 settle(&sum[t]);
@@ -38,11 +39,11 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i
 /* The sums of LANES rows (first .. first + LANES - 1 of the tile) in one block, for nx activation rows: sums[t]. */
 INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_t b, const float *const *x, int nx,
                        vec_i *sums) {
-    vec_i lanes[8][LANES];
+    vec_i lanes[TOGETHER][LANES];
     int64_t at = b * CPU_BLOCK, width = tile->cols - at;
     uint8_t padded[CPU_BLOCK];
-    const float *x_block[8];
-#pragma GCC unroll 8
+    const float *x_block[TOGETHER];
+#pragma GCC unroll 4
     for (int t = 0; t < nx; t++) x_block[t] = x[t] + at;
     for (int r = 0; r < LANES; r++) {
         const uint8_t *codes = rows[r] + at;
@@ -54,15 +55,15 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
             memcpy(padded, codes, (size_t)width);
             codes = padded;
         }
-        vec_i sum[8];
-#pragma GCC unroll 8
+        vec_i sum[TOGETHER];
+#pragma GCC unroll 4
         for (int t = 0; t < nx; t++) sum[t] = (vec_i){0};
         add_block(codes, x_block, nx, sum);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (int t = 0; t < nx; t++) lanes[t][r] = sum[t];
     }
     int32_t rounders = (int32_t)((uint32_t)CPU_BLOCK * fa_bits(ROUNDER));
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int t = 0; t < nx; t++) sums[t] = sum_lanes(lanes[t]) - rounders;
 }
 
@@ -71,13 +72,13 @@ INLINE void code_tile(const cpu_codes *tile, const float *const *x, const float 
     const uint8_t *rows[CPU_TILE];
     for (int r = 0; r < CPU_TILE; r++) rows[r] = tile->codes + (r < tile->n ? r : tile->n - 1) * tile->cols;
     int64_t blocks = (tile->cols + CPU_BLOCK - 1) / CPU_BLOCK;
-    vec_f acc[8][TILE_VECTORS] = {0};
+    vec_f acc[TOGETHER][TILE_VECTORS] = {0};
     for (int64_t b = 0; b < blocks; b++) {
         float w_scale = flush(tile->scale[b]);
         for (int v = 0; v < TILE_VECTORS && v * LANES < tile->n; v++) {
-            vec_i sums[8];
+            vec_i sums[TOGETHER];
             block_sums(tile, rows + v * LANES, b, x, nx, sums);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
                 float scale = x_scale[t][b] * w_scale;
                 acc[t][v] = acc[t][v] + __builtin_convertvector(sums[t], vec_f) * 0.0625f * scale;
@@ -88,22 +89,21 @@ INLINE void code_tile(const cpu_codes *tile, const float *const *x, const float 
         for (int v = 0; v < TILE_VECTORS; v++) store(out + t * CPU_TILE + v * LANES, acc[t][v]);
 }
 
-static __attribute__((noinline)) void codes_by_1(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
-                                                 float *out) {
+static __attribute__((noinline)) void codes_by_1(const cpu_codes *tile, const float *const *x,
+                                                 const float *const *x_scale, float *out) {
     code_tile(tile, x, x_scale, 1, out);
 }
 
-static __attribute__((noinline)) void codes_by_2(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
-                                                 float *out) {
+static __attribute__((noinline)) void codes_by_2(const cpu_codes *tile, const float *const *x,
+                                                 const float *const *x_scale, float *out) {
     code_tile(tile, x, x_scale, 2, out);
 }
 
-static __attribute__((noinline)) void codes_by_4(const cpu_codes *tile, const float *const *x, const float *const *x_scale,
-                                                 float *out) {
+static __attribute__((noinline)) void codes_by_4(const cpu_codes *tile, const float *const *x,
+                                                 const float *const *x_scale, float *out) {
     code_tile(tile, x, x_scale, 4, out);
 }
 
-/* Four activation rows share what was taken apart; the rest go by two and one. */
 static void codes(const cpu_codes *tile, const float *const *x, const float *const *x_scale, int n_x, float *out) {
     unsigned mode = subnormals_on();
     int t = 0;

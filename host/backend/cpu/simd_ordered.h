@@ -1,5 +1,5 @@
 /* Kernels of rule 3: decoding to FP32 and ordered sums. Included by each instruction set's file, which brings
- * widen (LANES bytes to integers), half_lanes (LANES FP16 values to FP32), half_scalar (one), and code_lanes (LANES E4M3 codes
+ * widen and widen_16 (LANES bytes or 16-bit words to integers), half_lanes (LANES FP16 values to FP32), half_scalar (one), and code_lanes (LANES E4M3 codes
  * to FP32 in units of CODE_UNIT). */
 #ifndef FA_BACKEND_CPU_SIMD_ORDERED_H
 #define FA_BACKEND_CPU_SIMD_ORDERED_H
@@ -15,10 +15,8 @@ enum { SUM_VECTORS = CPU_PARTIALS / LANES };
 
 static void decode_bf16(const uint8_t *src, int64_t n, float *dst) {
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vec_u16 bits = *(const vec_u16_at *)(src + 2 * i);
-        store(dst + i, (vec_f)(__builtin_convertvector(bits, vec_u) << 16));
-    }
+#pragma GCC unroll 4
+    for (; i + LANES <= n; i += LANES) store(dst + i, (vec_f)(widen_16(src + 2 * i) << 16));
     fa_decode(FA_BF16, src, i, n - i, dst + i);
 }
 
@@ -37,6 +35,7 @@ static void decode_e4m3(const uint8_t *src, const uint8_t *scales, int64_t first
         unit = scale * CODE_UNIT;
         end = end < n ? end : n;
         if (unit < INFINITY && unit > -INFINITY)
+#pragma GCC unroll 4
             for (; i + LANES <= end; i += LANES) store(dst + i, code_lanes(src + i) * unit);
         for (; i < end; i++) dst[i] = fa_e4m3_decode(src[i]) * scale;
     }
@@ -90,7 +89,9 @@ static void decode(const cpu_matrix *m, int64_t row, int n_rows, int64_t first, 
             for (int64_t i = 0; i < n * info->block_bytes; i += 64 * info->block_elements)
                 __builtin_prefetch(src + m->ahead_bytes + i / info->block_elements);
         switch (m->type) {
-        case FA_F8_E4M3: decode_e4m3(src, m->scale + ((row + r) >> m->scale_shift) * m->scale_bytes, first, n, dst); break;
+        case FA_F8_E4M3:
+            decode_e4m3(src, m->scale + ((row + r) >> m->scale_shift) * m->scale_bytes, first, n, dst);
+            break;
         case FA_F32: memcpy(dst, src, (size_t)n * 4); break;
         case FA_BF16: decode_bf16(src, n, dst); break;
         case FA_F16: decode_f16(src, n, dst); break;

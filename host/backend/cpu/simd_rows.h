@@ -63,14 +63,13 @@ static float softmax(float s[CPU_PAGE], int n, bool first_page, float scale, flo
 }
 
 /* nh heads, nv vectors of the values' elements from v and acc on; both constants wherever this is inlined. */
-INLINE void values_tile(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale, bool first_page,
-                        int nh, int nv, float *acc, int64_t lda) {
+INLINE void values_tile(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale,
+                        bool first_page, int nh, int nv, float *acc, int64_t lda) {
     vec_f sum[4][4];
 #pragma GCC unroll 4
     for (int h = 0; h < nh; h++)
 #pragma GCC unroll 4
-        for (int i = 0; i < nv; i++)
-            sum[h][i] = first_page ? (vec_f){0} : load(acc + h * lda + i * LANES) * rescale[h];
+        for (int i = 0; i < nv; i++) sum[h][i] = first_page ? (vec_f){0} : load(acc + h * lda + i * LANES) * rescale[h];
     for (int j = 0; j < n; j++)
 #pragma GCC unroll 4
         for (int i = 0; i < nv; i++) {
@@ -87,8 +86,8 @@ INLINE void values_tile(const float *v, int64_t ldv, int n, const float (*p)[CPU
         for (int i = 0; i < nv; i++) store(acc + h * lda + i * LANES, sum[h][i]);
 }
 
-static void values(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale, bool first_page,
-                   int n_heads, int64_t width, float *acc, int64_t lda) {
+static void values(const float *v, int64_t ldv, int n, const float (*p)[CPU_PAGE], const float *rescale,
+                   bool first_page, int n_heads, int64_t width, float *acc, int64_t lda) {
     enum { WIDE = 4 };
     for (int64_t i = 0; i < width;) {
         bool wide = i + WIDE * LANES <= width;

@@ -15,7 +15,6 @@
 typedef float vec_f __attribute__((vector_size(LANES * 4)));
 typedef int32_t vec_i __attribute__((vector_size(LANES * 4)));
 typedef uint32_t vec_u __attribute__((vector_size(LANES * 4)));
-typedef uint16_t vec_u16 __attribute__((vector_size(LANES * 2)));
 typedef uint8_t vec_bytes __attribute__((vector_size(LANES * 4)));
 typedef uint8_t vec_bytes_at __attribute__((vector_size(LANES * 4), aligned(1), may_alias));
 typedef float vec_f4 __attribute__((vector_size(16)));
@@ -24,7 +23,6 @@ typedef int32_t vec_i4 __attribute__((vector_size(16)));
 /* the same, anywhere in memory */
 typedef float vec_f_at __attribute__((vector_size(LANES * 4), aligned(1), may_alias));
 typedef float vec_f4_at __attribute__((vector_size(16), aligned(1), may_alias));
-typedef uint16_t vec_u16_at __attribute__((vector_size(LANES * 2), aligned(1), may_alias));
 
 INLINE vec_f load(const float *p) {
     return *(const vec_f_at *)p;
@@ -40,11 +38,14 @@ INLINE vec_f splat(float x) {
 
 /* Lanes 0, 2, 4 ... or 1, 3, 5 ... of a and then b. */
 #if LANES == 4
-#define EVEN_LANES {0, 2, 4, 6}
+#define EVEN_LANES \
+    { 0, 2, 4, 6 }
 #elif LANES == 8
-#define EVEN_LANES {0, 2, 4, 6, 8, 10, 12, 14}
+#define EVEN_LANES \
+    { 0, 2, 4, 6, 8, 10, 12, 14 }
 #else
-#define EVEN_LANES {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30}
+#define EVEN_LANES \
+    { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30 }
 #endif
 
 INLINE vec_f evens(vec_f a, vec_f b) {
