@@ -51,11 +51,10 @@ fa_status fa_cache_open(fa_cache **out, fa_backend *backend, const fa_kv_layout 
     size_t bytes;
     if (pages < 1 || max_sequences < 1 || max_positions < 1 || layout->page_bytes < 1)
         return fa_fail(e, FA_EINVAL,
-                       "cache: %d pages, %d sequences, %d positions, %lld bytes a page: all must be positive",
-                       pages, max_sequences, max_positions, (long long)layout->page_bytes);
+                       "cache: %d pages, %d sequences, %d positions, %lld bytes a page: all must be positive", pages,
+                       max_sequences, max_positions, (long long)layout->page_bytes);
     if (__builtin_mul_overflow((size_t)layout->page_bytes, (size_t)pages, &bytes))
-        return fa_fail(e, FA_ENOMEM, "cache: %d pages of %lld bytes overflow", pages,
-                       (long long)layout->page_bytes);
+        return fa_fail(e, FA_ENOMEM, "cache: %d pages of %lld bytes overflow", pages, (long long)layout->page_bytes);
     fa_cache *c = calloc(1, sizeof *c);
     if (!c) return fa_fail(e, FA_ENOMEM, "cache: out of memory");
     c->backend = backend;
@@ -160,14 +159,13 @@ fa_status fa_sequence_extend(fa_sequence *s, int32_t n, fa_error *e) {
     int64_t want = (int64_t)s->length + n;
     if (n < 0) return fa_fail(e, FA_EINVAL, "cache: room for %d positions", n);
     if (want > s->cache->max_positions)
-        return fa_fail(e, FA_ELIMIT, "cache: %lld positions are more than a sequence may have (%d)",
-                       (long long)want, s->cache->max_positions);
+        return fa_fail(e, FA_ELIMIT, "cache: %lld positions are more than a sequence may have (%d)", (long long)want,
+                       s->cache->max_positions);
     int32_t more = pages_for(want) - s->n_pages;
     if (more > p->n_free + p->n_kept)
-        return fa_fail(
-            e, FA_ELIMIT,
-            "cache: %d more pages of %d positions are needed, but %d of %d are in use by sequences", more,
-            FA_PAGE_POSITIONS, p->n - p->n_free - p->n_kept, p->n);
+        return fa_fail(e, FA_ELIMIT,
+                       "cache: %d more pages of %d positions are needed, but %d of %d are in use by sequences", more,
+                       FA_PAGE_POSITIONS, p->n - p->n_free - p->n_kept, p->n);
     for (; more > 0; more--) s->pages[s->n_pages++] = fa_pages_take(p);
     return FA_OK;
 }

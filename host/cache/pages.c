@@ -29,12 +29,10 @@ static uint64_t hash_of(const fa_pages *p, uint64_t owner, int32_t parent, const
     return h;
 }
 
-static int32_t find_hashed(const fa_pages *p, uint64_t hash, uint64_t owner, int32_t parent,
-                           const int32_t *tokens) {
+static int32_t find_hashed(const fa_pages *p, uint64_t hash, uint64_t owner, int32_t parent, const int32_t *tokens) {
     for (int32_t i = p->bucket[hash & p->mask]; i != FA_NO_PAGE; i = p->page[i].next) {
         const fa_page *g = &p->page[i];
-        if (g->hash == hash && g->owner == owner && g->parent == parent &&
-            !memcmp(g->tokens, tokens, sizeof g->tokens))
+        if (g->hash == hash && g->owner == owner && g->parent == parent && !memcmp(g->tokens, tokens, sizeof g->tokens))
             return i;
     }
     return FA_NO_PAGE;

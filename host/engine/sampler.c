@@ -224,8 +224,8 @@ static void report(const float *logits, int32_t vocab, int32_t n_top, fa_choice 
     double log_sum = natural_log((double)sum * 0x1p-40) + (double)max;
     out->logprob = (float)((double)logits[out->id] - log_sum);
     out->n_top = n_top < vocab ? n_top : vocab;
-    if (n_top == 0) return;
-    uint64_t top[FA_TOP_LOGPROBS];
+    if (out->n_top <= 0) return;
+    uint64_t top[FA_TOP_LOGPROBS] = {0};
     find_top(logits, vocab, out->n_top, top);
     for (int32_t i = 0; i < out->n_top; i++) {
         out->top_ids[i] = id_of(top[i]);

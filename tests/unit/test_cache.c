@@ -31,8 +31,7 @@ static void pool_free(fa_backend *b, fa_buffer *p) {
 static fa_backend memory_backend = {.name = "test", .alloc = pool_alloc, .free = pool_free};
 
 static fa_cache *open_cache(int32_t pages, int32_t sequences, int32_t positions) {
-    fa_kv_layout layout = {
-        .row_bytes = ROW_BYTES, .layer_bytes = PAGE * ROW_BYTES, .page_bytes = PAGE * ROW_BYTES};
+    fa_kv_layout layout = {.row_bytes = ROW_BYTES, .layer_bytes = PAGE * ROW_BYTES, .page_bytes = PAGE * ROW_BYTES};
     fa_error e = {0};
     fa_cache *c;
     CHECK_OK(fa_cache_open(&c, &memory_backend, &layout, pages, sequences, positions, &e), &e);
@@ -64,8 +63,7 @@ static void store(fa_cache *c, fa_sequence *s, uint64_t owner, const int32_t *to
     fa_sequence_append(s, tokens, n);
 }
 
-static void check_stored(fa_cache *c, const fa_sequence *s, uint64_t owner, const int32_t *tokens,
-                         int32_t length) {
+static void check_stored(fa_cache *c, const fa_sequence *s, uint64_t owner, const int32_t *tokens, int32_t length) {
     CHECK(fa_sequence_length(s) == length, "%d, expected %d", fa_sequence_length(s), length);
     uint64_t h = owner;
     for (int32_t i = 0; i < length; i++) {
@@ -128,8 +126,7 @@ static void random_extend(world *w, int i) {
     if (st) {
         fa_cache_usage after = fa_cache_get_usage(w->cache);
         CHECK(st == FA_ELIMIT && !memcmp(&before, &after, sizeof before), "a refusal changes nothing");
-        CHECK(at + n > POSITIONS || before.free_pages + before.kept < n / PAGE + 2, "refused %d: %s", n,
-              e.text);
+        CHECK(at + n > POSITIONS || before.free_pages + before.kept < n / PAGE + 2, "refused %d: %s", n, e.text);
         return;
     }
     int32_t stored = below(w, 8) ? n : n / 2; /* a step may store less than there is room for */
@@ -196,13 +193,13 @@ static void check_lists(const fa_pages *p, const int32_t *holders) {
         CHECK(seen[i]++ == 0 && !p->page[i].published && holders[i] == 0, "free page %d", i);
     }
     for (int32_t i = p->oldest, before = FA_NO_PAGE; i != FA_NO_PAGE; before = i, i = p->page[i].newer) {
-        CHECK(seen[i]++ == 0 && p->page[i].published && holders[i] == 0 && p->page[i].older == before,
-              "kept page %d", i);
+        CHECK(seen[i]++ == 0 && p->page[i].published && holders[i] == 0 && p->page[i].older == before, "kept page %d",
+              i);
         age[i] = ++n_kept;
     }
     for (int32_t i = 0; i < p->n; i++) {
-        CHECK(p->page[i].holders == holders[i] && seen[i] == !holders[i], "page %d: %d holders, expected %d",
-              i, p->page[i].holders, holders[i]);
+        CHECK(p->page[i].holders == holders[i] && seen[i] == !holders[i], "page %d: %d holders, expected %d", i,
+              p->page[i].holders, holders[i]);
         int32_t parent = p->page[i].published ? p->page[i].parent : FA_NO_PAGE;
         if (parent == FA_NO_PAGE) continue;
         CHECK(p->page[parent].published, "page %d has lost its parent", i);
@@ -366,8 +363,7 @@ static void the_longest_unused_pages_go_first(void *arg) {
     fa_sequence_close(touch);
     fa_sequence *s = open_sequence(c, 9), *probe = open_sequence(c, 1);
     fa_error e = {0};
-    CHECK_OK(fa_sequence_extend(s, 1, &e),
-             &e); /* takes the second page of text 0: deepest of what was let go first */
+    CHECK_OK(fa_sequence_extend(s, 1, &e), &e); /* takes the second page of text 0: deepest of what was let go first */
     CHECK_OK(fa_sequence_extend(s, 3 * PAGE, &e), &e); /* then text 1, then the end of text 2 */
     CHECK(fa_sequence_reuse(probe, t[1], 2 * PAGE) == 0);
     CHECK(fa_sequence_reuse(probe, t[2], 2 * PAGE) == PAGE);
@@ -399,10 +395,9 @@ static const check_case cases[] = {
     {"random operations keep every prefix", random_operations_keep_every_prefix, NULL},
     {"every page is free, kept or held exactly once", every_page_is_free_kept_or_held_exactly_once, NULL},
     {"reuse leaves at least one row", reuse_leaves_at_least_one_row, NULL},
-    {"reuse keeps the common beginning of the sequence itself",
-     reuse_keeps_the_common_beginning_of_the_sequence_itself, NULL},
-    {"reuse prefers published pages that reach further", reuse_prefers_published_pages_that_reach_further,
+    {"reuse keeps the common beginning of the sequence itself", reuse_keeps_the_common_beginning_of_the_sequence_itself,
      NULL},
+    {"reuse prefers published pages that reach further", reuse_prefers_published_pages_that_reach_further, NULL},
     {"equal pages of an owner are kept once", equal_pages_of_an_owner_are_kept_once, NULL},
     {"running out leaves everything as it was", running_out_leaves_everything_as_it_was, NULL},
     {"the longest unused pages go first", the_longest_unused_pages_go_first, NULL},
