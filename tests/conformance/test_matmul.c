@@ -108,6 +108,8 @@ static const matmul_params table[] = {
     ONE(FA_W8A16, CONF_TINY, 2, 70, FA_F32, 21),
     ONE(FA_W8A16, CONF_TINY, 2, 70, FA_BF16, 21),
     ONE(FA_W8A16, CONF_TINY, 2, 70, FA_F16, 21),
+    ONE(FA_W8A16, CONF_VAST, 2, 300, FA_F8_E4M3, 140),
+    ONE(FA_W8A8, CONF_TIES, 20, 300, FA_F8_E4M3, 9),
     A16(1, 1, FA_F8_E4M3, 1),
     A16(3, 3, FA_F8_E4M3, 5),
     A16(5, 127, FA_F8_E4M3, 129),

@@ -53,7 +53,7 @@ void *conf_alloc(fa_arena *a, size_t n, size_t size) {
 }
 
 const char *conf_values_name(conf_values v) {
-    static const char *const names[] = {"", " hard", " tiny"};
+    static const char *const names[] = {"", " hard", " tiny", " vast", " ties"};
     return names[v];
 }
 
@@ -71,11 +71,32 @@ static float hard_value(check_rng *rng, int64_t row, int64_t i, int64_t n) {
     }
 }
 
+/* The block's largest value makes the scale; the others are (8.5 .. 15.5) * 2^k of it. */
+static void tie_block(check_rng *rng, int64_t n, float *x) {
+    x[0] = ldexpf(1.0f + (float)check_uniform(rng), (int)(check_u64(rng) % 10));
+    float scale = x[0] / 448.0f;
+    for (int64_t i = 1; i < n; i++) {
+        float tie = ldexpf(8.5f + (float)(check_u64(rng) % 8), (int)(check_u64(rng) % 12) - 8) * scale;
+        uint64_t kind = check_u64(rng) % 3;
+        x[i] = kind == 0 ? tie : nextafterf(tie, kind == 1 ? 0.0f : INFINITY);
+        if (x[i] > x[0]) x[i] = -x[0];
+    }
+}
+
+static float row_value(check_rng *rng, int64_t row, int64_t i, int64_t n, conf_values kind) {
+    if (kind == CONF_HARD) return hard_value(rng, row, i, n);
+    return check_normal(rng) * (kind == CONF_TINY ? 3e36f : kind == CONF_VAST ? 1e-36f : 1.0f);
+}
+
 float *conf_rows(fa_arena *a, check_rng *rng, int64_t rows, int64_t n, conf_values kind) {
     float *x = conf_alloc(a, (size_t)(rows * n), sizeof *x);
-    for (int64_t i = 0; i < rows * n; i++)
-        x[i] = kind == CONF_HARD ? hard_value(rng, i / n, i % n, n)
-                                 : check_normal(rng) * (kind == CONF_TINY ? 3e36f : 1.0f);
+    for (int64_t t = 0; t < rows; t++)
+        for (int64_t i = 0; i < n; i++) {
+            if (kind != CONF_TIES)
+                x[t * n + i] = row_value(rng, t, i, n, kind);
+            else if (i % FA_BLOCK == 0)
+                tie_block(rng, n - i < FA_BLOCK ? n - i : FA_BLOCK, x + t * n + i);
+        }
     return x;
 }
 
@@ -95,7 +116,7 @@ static void fill_element(check_rng *rng, fa_dtype type, uint8_t *at, conf_values
         x = ldexpf(x, type == FA_F16 ? (int)(check_u64(rng) % 36) - 24 : (int)(check_u64(rng) % 230) - 170);
     if (kind == CONF_TINY) x = ldexpf(x, type == FA_F16 ? -15 : -126);
     uint16_t half = type == FA_BF16 ? fa_bf16_encode(x) : fa_f16_encode(x);
-    uint8_t code = (uint8_t)check_u64(rng);
+    uint8_t code = (uint8_t)(check_u64(rng) & (kind == CONF_VAST ? 0xbf : 0xff));
     if (type == FA_F32)
         memcpy(at, &x, 4);
     else if (type == FA_BF16 || type == FA_F16)
@@ -120,8 +141,9 @@ static float *block_scales(fa_arena *a, check_rng *rng, int64_t rows, int64_t co
     int64_t n = (rows + FA_BLOCK - 1) / FA_BLOCK * ((cols + FA_BLOCK - 1) / FA_BLOCK);
     float *scale = conf_alloc(a, (size_t)n, sizeof *scale);
     for (int64_t i = 0; i < n; i++) {
-        int exponent = kind == CONF_HARD   ? (int)(check_u64(rng) % 240) - 140
+        int exponent = kind == CONF_HARD   ? (int)(check_u64(rng) % 267) - 140
                        : kind == CONF_TINY ? (int)(check_u64(rng) % 8) - 130
+                       : kind == CONF_VAST ? (int)(check_u64(rng) % 14) + 113
                                            : -6;
         scale[i] = ldexpf(1.0f + (float)check_uniform(rng), exponent);
     }

@@ -49,8 +49,10 @@ typedef enum conf_values {
     CONF_HARD, /* rows in turn: normal; with zeros and subnormals; huge; tiny; mixed magnitudes; one NaN; one infinity; small.
                     Weights and scales of all magnitudes */
     CONF_TINY, /* rows around 3e36; weights, scales and cached values around 2^-126, many of them subnormal */
+    CONF_VAST, /* the reverse: rows around 1e-36, FP8 scales up to 2^127 over codes below 2 */
+    CONF_TIES, /* rows whose blocks of 128, divided by their scale, lie half-way between codes or one ulp beside */
 } conf_values;
-/* "", " hard" or " tiny", for names. */
+/* "", " hard", .. for names. */
 const char *conf_values_name(conf_values v);
 float *conf_rows(fa_arena *a, check_rng *rng, int64_t rows, int64_t n, conf_values kind);
 
