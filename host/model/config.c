@@ -42,18 +42,24 @@ static fa_status read_fields(fa_config *c, const json_t *o, const fa_config_fiel
     return s;
 }
 
-/* The family named by `architectures`, or by `model_type` where that is missing. */
-static fa_status read_family(const json_t *o, const fa_family **out, const char *file, fa_error *e) {
-    const char *architecture = json_string_value(json_array_get(json_object_get(o, "architectures"), 0));
-    const char *type = json_string_value(json_object_get(o, "model_type"));
-    if (!architecture && !type) return fa_fail(e, FA_EFORMAT, "%s: architectures: missing", file);
+static const char *architecture_of(const json_t *o) {
+    return json_string_value(json_array_get(json_object_get(o, "architectures"), 0));
+}
+
+/* The family named by `architectures`, or by `model_type` where that is missing; NULL: none of ours. */
+static const fa_family *family_of(const json_t *o) {
+    const char *architecture = architecture_of(o), *type = json_string_value(json_object_get(o, "model_type"));
     for (int i = 0; i < fa_n_families; i++) {
         const fa_family *f = &fa_families[i];
-        if (architecture ? strcmp(architecture, f->architecture) : strcmp(type, f->model_type)) continue;
-        *out = f;
-        return FA_OK;
+        if (architecture ? !strcmp(architecture, f->architecture) : type && !strcmp(type, f->model_type)) return f;
     }
-    return fa_fail(e, FA_EUNSUPPORTED, "%s: architecture %s is not supported", file,
+    return NULL;
+}
+
+static fa_status no_family(const json_t *o, const char *file, fa_error *e) {
+    const char *architecture = architecture_of(o), *type = json_string_value(json_object_get(o, "model_type"));
+    if (!architecture && !type) return fa_fail(e, FA_EFORMAT, "%s: architectures: missing", file);
+    return fa_fail(e, FA_EUNSUPPORTED, "%s: architecture %.80s is not supported", file,
                    architecture ? architecture : type);
 }
 
@@ -201,12 +207,11 @@ static fa_status read_generation(fa_config *c, const char *dir, fa_error *e) {
 }
 
 static fa_status read_config(fa_config *c, const json_t *o, const char *file, fa_error *e) {
-    const fa_family *family = NULL;
     if (!json_is_object(o)) return fa_fail(e, FA_EFORMAT, "%s: expected an object", file);
-    fa_status s = read_family(o, &family, file, e);
-    if (s) return s;
+    const fa_family *family = family_of(o);
+    if (!family) return no_family(o, file, e);
     *c = (fa_config){.architecture = family->architecture, .family = family->name, .attention = family->attention};
-    s = read_fields(c, o, fa_config_fields, fa_n_config_fields, family->of, file, e);
+    fa_status s = read_fields(c, o, fa_config_fields, fa_n_config_fields, family->of, file, e);
     if (!s) s = read_only_values(o, file, e);
     if (!s) s = read_routing(c, o, family, file, e);
     if (!s) s = read_rope(c, o, file, e);

@@ -52,26 +52,13 @@ static fa_status read_fields(fa_config *c, const fa_gguf *g, const fa_config_fie
     return s;
 }
 
-/* deepseek2 stands for V2 and V3, told apart by the router's scoring (softmax where the key is missing, as in
- * old files). */
-static fa_status read_family(const fa_gguf *g, const fa_family **out, fa_error *e) {
-    fa_gguf_text name = {0};
-    int64_t gating;
-    fa_status s = fa_gguf_string(g, "general.architecture", &name, e);
-    if (!s) s = fa_gguf_int(g, "deepseek2.expert_gating_func", 0, 1 << 20, 0, &gating, e);
-    if (s) return s;
-    if (!name.data) return fa_fail(e, FA_EFORMAT, "%s: general.architecture: missing", fa_gguf_path(g));
-    if (gating > GATING_SIGMOID)
-        return fa_fail(e, FA_EUNSUPPORTED, "%s: deepseek2.expert_gating_func: %lld is not supported", fa_gguf_path(g),
-                       (long long)gating);
+/* deepseek2 stands for V2 and V3, told apart by the router's scoring (softmax where the key is missing, as in old files).
+ * NULL: none of ours. */
+static const fa_family *family_of(fa_gguf_text name, int64_t gating) {
     unsigned not_of = gating == GATING_SIGMOID ? FA_OF_V2 : FA_OF_V3;
-    for (int i = 0; i < fa_n_families; i++) {
-        if (!text_is(name, fa_families[i].gguf) || fa_families[i].of & not_of) continue;
-        *out = &fa_families[i];
-        return FA_OK;
-    }
-    return fa_fail(e, FA_EUNSUPPORTED, "%s: architecture %.*s is not supported", fa_gguf_path(g),
-                   name.bytes > 80 ? 80 : (int)name.bytes, name.data);
+    for (int i = 0; i < fa_n_families; i++)
+        if (text_is(name, fa_families[i].gguf) && !(fa_families[i].of & not_of)) return &fa_families[i];
+    return NULL;
 }
 
 static fa_status read_vocabulary(fa_config *c, const fa_gguf *g, const char *architecture, fa_error *e) {
@@ -144,13 +131,10 @@ static fa_status read_rope(fa_config *c, const fa_gguf *g, const char *architect
     return s;
 }
 
-fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e) {
-    const fa_family *family = NULL;
-    fa_status s = read_family(g, &family, e);
-    if (s) return s;
+static fa_status read_all(fa_config *c, const fa_gguf *g, const fa_family *family, fa_error *e) {
     *c = (fa_config){.architecture = family->architecture, .family = family->name, .attention = family->attention};
     c->moe_layer_freq = 1;
-    s = read_fields(c, g, fa_config_fields, fa_n_config_fields, family->of, family->gguf, "", e);
+    fa_status s = read_fields(c, g, fa_config_fields, fa_n_config_fields, family->of, family->gguf, "", e);
     if (!s) s = read_vocabulary(c, g, family->gguf, e);
     if (!s && c->attention == FA_ATTENTION_MLA) s = read_mla(c, g, e);
     if (!s) s = read_rope(c, g, family->gguf, e);
@@ -160,4 +144,20 @@ fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e) {
     c->topk_method = family->of == FA_OF_V3 ? FA_TOPK_NOAUX : c->groups > 1 ? FA_TOPK_GROUP_LIMITED : FA_TOPK_GREEDY;
     c->rope.interleaved = family->of != FA_OF_QWEN2; /* the converter permutes llama's q and k to interleaved pairs */
     return fa_config_finish(c, &(fa_config_source){.file = fa_gguf_path(g), .gguf_architecture = family->gguf}, e);
+}
+
+fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e) {
+    fa_gguf_text name = {0};
+    int64_t gating = 0;
+    fa_status s = fa_gguf_string(g, "general.architecture", &name, e);
+    if (!s) s = fa_gguf_int(g, "deepseek2.expert_gating_func", 0, 1 << 20, 0, &gating, e);
+    if (s) return s;
+    if (!name.data) return fa_fail(e, FA_EFORMAT, "%s: general.architecture: missing", fa_gguf_path(g));
+    if (gating > GATING_SIGMOID)
+        return fa_fail(e, FA_EUNSUPPORTED, "%s: deepseek2.expert_gating_func: %lld is not supported", fa_gguf_path(g),
+                       (long long)gating);
+    const fa_family *family = family_of(name, gating);
+    if (family) return read_all(c, g, family, e);
+    return fa_fail(e, FA_EUNSUPPORTED, "%s: architecture %.*s is not supported", fa_gguf_path(g),
+                   name.bytes > 80 ? 80 : (int)name.bytes, name.data);
 }

@@ -51,8 +51,8 @@ static void limit_groups(const fa_config *c, const work *w) {
         w->group_open[g] = 1;
     }
     for (int k = 0; k < c->top_groups; k++) w->group_open[best(w->group, w->group_open, c->groups)] = 0;
-    for (int i = 0; i < c->experts; i++)
-        if (w->group_open[i / size] != 0) w->open[i] = 0; /* still open: not chosen */
+    for (int g = 0; g < c->groups; g++)
+        for (int i = 0; i < size && w->group_open[g] != 0; i++) w->open[g * size + i] = 0; /* still open: not chosen */
 }
 
 static void route_row(const fa_config *c, const float *bias, const float *logits, const work *w, int32_t *ids,

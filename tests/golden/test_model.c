@@ -269,7 +269,7 @@ static void small_caches(void *folder) {
         runner r;
         runner_open(&r, &(runner_options){.path = g.dir, .numerics = FA_W8A16, .cache = caches[k].type});
         const golden_prompt *p = &g.prompts[2];
-        double rms[GOLDEN_MAX_IDS];
+        double rms[GOLDEN_MAX_IDS] = {0};
         float *found = logits_room(&r, p->n);
         runner_prompt(&r, 0, p->ids, p->n, p->n, found, NULL);
         const float *want = golden_blob(&g, p->name, "logits", (int64_t)p->n * r.vocab);

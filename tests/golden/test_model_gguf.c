@@ -90,7 +90,7 @@ static void smollm2(void *unused) {
     int most = 0;
     for (int i = 0; i < g.n_prompts; i++) {
         const golden_prompt *p = &g.prompts[i];
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "P%d", i);
         runner_prompt(&r, i, p->ids, p->n, p->n, found, NULL);
         memcpy(next + (size_t)i * row, found + (size_t)(p->n - 1) * row, row * sizeof(float));

@@ -207,15 +207,14 @@ static void one_by_hand(void *arg) {
     fa_route(&c, h->bias, logits, 1, scratch, ids, weights);
     for (int k = 0; k < h->top_k; k++) {
         CHECK(ids[k] == h->ids[k], "choice %d: %d, want %d", k, ids[k], h->ids[k]);
-        CHECK(fabs(weights[k] - h->weights[k]) < 1e-6 * h->weights[k], "weight %d: %g, want %g", k,
-              weights[k], h->weights[k]);
+        CHECK(fabs(weights[k] - h->weights[k]) < 1e-6 * h->weights[k], "weight %d: %g, want %g", k, weights[k],
+              h->weights[k]);
     }
 }
 
 /* A second opinion, in double and by sorting: experts of closed groups score -1e9. */
-static void expected(const fa_config *c, const float *bias, const float *logits, bool *chosen,
-                     double *weight) {
-    double score[MAX_EXPERTS], choice[MAX_EXPERTS], sum = 0;
+static void expected(const fa_config *c, const float *bias, const float *logits, bool *chosen, double *weight) {
+    double score[MAX_EXPERTS], choice[MAX_EXPERTS] = {0}, sum = 0;
     for (int i = 0; i < c->experts; i++) {
         score[i] = c->scoring == FA_SCORE_SOFTMAX ? exp(logits[i]) : 1 / (1 + exp(-logits[i]));
         sum += score[i];
@@ -322,7 +321,6 @@ int main(int argc, char **argv) {
         {"random rows agree with a plain double-precision router", random_rows, NULL},
         {"NaN scores give valid ids and NaN weights, in that row alone", not_a_number, NULL},
     };
-    for (int i = 0; i < N_HAND; i++)
-        cases[2 + i] = (check_case){by_hand[i].what, one_by_hand, (void *)&by_hand[i]};
+    for (int i = 0; i < N_HAND; i++) cases[2 + i] = (check_case){by_hand[i].what, one_by_hand, (void *)&by_hand[i]};
     return check_main(argc, argv, cases, N_HAND + 2);
 }
