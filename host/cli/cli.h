@@ -4,6 +4,8 @@
 
 /* name, help of one line; the order is that of `fathom --help` */
 #define CLI_COMMANDS(X)                                           \
+    X(run, "Answer one prompt")                                   \
+    X(chat, "Talk with a model")                                  \
     X(tokenize, "Show the ids of a text")                         \
     X(detokenize, "Show the text of ids")                         \
     X(render, "Show the prompt text of a conversation")           \

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/cli/cli.h"
@@ -143,6 +144,7 @@ void cli_print_text(const char *text, size_t n) {
 }
 
 enum { BAR_COLUMNS = 30 };
+#define BAR_AFTER_SECONDS 0.5 /* what is done sooner needs no bar */
 
 void cli_progress(void *ctx, int64_t done, int64_t total) {
     cli_progress_bar *bar = ctx;
@@ -151,6 +153,11 @@ void cli_progress(void *ctx, int64_t done, int64_t total) {
         cli_progress_end(bar);
         return;
     }
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    if (bar->first == 0) bar->first = seconds;
+    if (seconds - bar->first < BAR_AFTER_SECONDS) return;
     int permille = (int)((double)done / (double)total * 1000);
     if (permille + 1 == bar->permille) return;
     bar->permille = permille + 1;

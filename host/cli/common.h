@@ -53,10 +53,11 @@ fa_status cli_each_line(fa_status (*each)(void *ctx, const json_t *line, fa_erro
 /* A text on standard output, as it is; on a terminal a newline follows where the text lacks one. */
 void cli_print_text(const char *text, size_t n);
 
-/* A bar on stderr, where that is a terminal; nothing elsewhere. Pass cli_progress and a zeroed struct with a
+/* A bar on stderr for work that takes its time, where that is a terminal; nothing elsewhere. Pass cli_progress and a zeroed struct with a
  * label as fathom_options.progress and .progress_ctx. The bar is wiped when done reaches total. */
 typedef struct cli_progress_bar {
     const char *label;
+    double first; /* time of the first call, s */
     int permille; /* drawn last, + 1; 0: nothing drawn */
 } cli_progress_bar;
 void cli_progress(void *bar, int64_t done, int64_t total);

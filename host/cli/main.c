@@ -66,7 +66,7 @@ static const struct argp argp = {
            "  FATHOM_MODEL  the model where --model is not given\n"
            "  FATHOM_ISA    portable, avx2 or avx512: the instruction set to use\n"
            "\n"
-           "Exit status: 0 done, 1 an error, 2 wrong usage.\n"
+           "Exit status: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C.\n"
            "\n"
            "Example:\n"
            "  fathom run --model ~/models/R1-Distill-Qwen-1.5B \"Why is the sky blue?\"",

@@ -52,13 +52,17 @@ static const struct argp argp = {
            "    fathom render --chat-template deepseek-r1 --messages -",
 };
 
+/* From a file of any kind, a pipe too. */
 static fa_status read_messages(const char *path, json_t **messages, fa_error *e) {
-    if (strcmp(path, "-")) return fa_json_load(messages, path, e);
-    char *text;
+    bool standard = !strcmp(path, "-");
+    const char *name = standard ? "standard input" : path;
+    FILE *f = standard ? stdin : fopen(path, "r");
+    char *text = NULL;
     size_t n;
-    fa_status s = cli_read_all(stdin, "standard input", &text, &n, e);
-    if (s) return s;
-    s = fa_json_parse(messages, text, n, "standard input", e);
+    if (!f) return fa_fail(e, FA_EIO, "%s: %m", path);
+    fa_status s = cli_read_all(f, name, &text, &n, e);
+    if (!standard) fclose(f);
+    if (!s) s = fa_json_parse(messages, text, n, name, e);
     free(text);
     return s;
 }

@@ -63,8 +63,11 @@ fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, cons
     *text = NULL;
     *n = 0;
     if (optional && (!content || json_is_null(content))) return FA_OK;
-    if (!json_is_string(content)) return fa_fail(e, FA_EFORMAT, "messages[%zu].content: expected a text", i);
     *text = json_string_value(content);
+    if (!*text) {
+        fa_fail(e, FA_EFORMAT, "messages[%zu].content: expected a text", i);
+        return FA_EFORMAT;
+    }
     *n = json_string_length(content);
     return FA_OK;
 }
@@ -125,7 +128,7 @@ static void put_turn(fa_chat_writer *w, fa_chat_role role, const char *text, siz
 }
 
 static fa_status put_message(fa_chat_writer *w, size_t i, fa_chat_tools *tools, fa_error *e) {
-    fa_chat_role role;
+    fa_chat_role role = FA_ROLE_USER;
     const char *text;
     size_t n;
     fa_status s = fa_chat_role_of(w, i, &role, e);

@@ -61,6 +61,7 @@ static const struct {
     {"render --chat-template v3 --messages x", 2, "expected deepseek-v3,"},
     {"render --chat-template janus --messages /nonexistent.json", 1, "/nonexistent.json"},
     {"render --chat-template janus --messages -", 1, "standard input"},
+    {"render --chat-template janus --messages /tmp", 1, "/tmp"},
 };
 
 static void wrong_usage_is_2_and_errors_are_1(void *arg) {

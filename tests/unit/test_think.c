@@ -66,8 +66,8 @@ static void check_cut(size_t row, const size_t *cuts, size_t n_cuts) {
     CHECK(fa_think_end(&s, &reasoning, &answer) == FA_OK);
     CHECK(reasoning.n == strlen(rows[row].reasoning) && begins(&reasoning, rows[row].reasoning),
           "row %zu: reasoning '%s'", row, reasoning.data);
-    CHECK(answer.n == strlen(rows[row].answer) && begins(&answer, rows[row].answer), "row %zu: answer '%s'",
-          row, answer.data);
+    CHECK(answer.n == strlen(rows[row].answer) && begins(&answer, rows[row].answer), "row %zu: answer '%s'", row,
+          answer.data);
     fa_text_free(&reasoning);
     fa_text_free(&answer);
 }
