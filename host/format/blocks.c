@@ -127,6 +127,5 @@ void fa_decode_blocks(fa_dtype t, const uint8_t *src, int64_t blocks, float *dst
         [FA_Q8_0] = q8_0, [FA_Q4_K] = q4_k, [FA_Q5_K] = q5_k, [FA_Q6_K] = q6_k,
     };
     const fa_dtype_info *info = fa_dtype_get(t);
-    for (int64_t i = 0; i < blocks; i++)
-        decoders[t](src + i * info->block_bytes, dst + i * info->block_elements);
+    for (int64_t i = 0; i < blocks; i++) decoders[t](src + i * info->block_bytes, dst + i * info->block_elements);
 }

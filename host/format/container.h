@@ -23,8 +23,8 @@ fa_status fa_tensors_map(fa_tensors *ts, const char *path, fa_map *map, const ch
 /* Adds one tensor of a file whose data section is [data, data + data_bytes): `t` has name (kept in the
  * arena), file, type, n_dims and shape; the rest is computed. `begin` is the offset of its data, `claimed`
  * the size the file gives, or -1 where the format leaves it to shape and type. */
-fa_status fa_tensors_add(fa_tensors *ts, fa_tensor t, const uint8_t *data, uint64_t data_bytes,
-                         uint64_t begin, int64_t claimed, fa_error *e);
+fa_status fa_tensors_add(fa_tensors *ts, fa_tensor t, const uint8_t *data, uint64_t data_bytes, uint64_t begin,
+                         int64_t claimed, fa_error *e);
 
 /* FA_EFORMAT when two of the tensors added since number `first` share bytes. Then realigns those whose data
  * does not lie at a multiple of their element size. */

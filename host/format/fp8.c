@@ -18,10 +18,9 @@ static float float_of(uint32_t u) {
 /* The value of an E4M3FN code as a constant expression: subnormals are m/8 * 2^-6, the others (1 + m/8) *
  * 2^(e-7). A table, and not bit tricks, because decoding must give the same under DAZ, where a shifted
  * subnormal code would be lost. */
-#define E4M3_MAGNITUDE(c)     \
-    ((c) == 0x7F              \
-         ? __builtin_nanf("") \
-         : ((c) < 8 ? (float)((c)&7) / 512.0f : (float)(8 + ((c)&7)) * (float)(1 << ((c) >> 3)) / 1024.0f))
+#define E4M3_MAGNITUDE(c)             \
+    ((c) == 0x7F ? __builtin_nanf("") \
+                 : ((c) < 8 ? (float)((c)&7) / 512.0f : (float)(8 + ((c)&7)) * (float)(1 << ((c) >> 3)) / 1024.0f))
 #define E4M3(c) ((c)&0x80 ? -E4M3_MAGNITUDE((c)&0x7F) : E4M3_MAGNITUDE((c)&0x7F))
 #define E4M3_4(c) E4M3(c), E4M3((c) + 1), E4M3((c) + 2), E4M3((c) + 3)
 #define E4M3_16(c) E4M3_4(c), E4M3_4((c) + 4), E4M3_4((c) + 8), E4M3_4((c) + 12)
@@ -112,8 +111,7 @@ static float largest(const float *x, int64_t rows, int64_t cols, int64_t stride)
 }
 
 /* Codes of one block; the scale is (amax, at least `floor`) / 448. */
-static float quantise(const float *x, int64_t rows, int64_t cols, int64_t stride, float floor,
-                      uint8_t *codes) {
+static float quantise(const float *x, int64_t rows, int64_t cols, int64_t stride, float floor, uint8_t *codes) {
     float amax = largest(x, rows, cols, stride);
     float scale = (amax < floor ? floor : amax) / 448.0f;
     for (int64_t r = 0; r < rows; r++)

@@ -13,7 +13,7 @@ float fa_f16_decode(uint16_t bits);
 
 /* Saturating: |x| > 448 and infinities give +-448; NaN gives 0x7F with x's sign. */
 uint8_t fa_e4m3_encode(float x);
-uint8_t fa_e5m2_encode(float x); /* overflow gives infinity, as torch does */
+uint8_t fa_e5m2_encode(float x);  /* overflow gives infinity, as torch does */
 uint16_t fa_bf16_encode(float x); /* NaN gives 0xFFFF, as torch does */
 uint16_t fa_f16_encode(float x);
 

@@ -101,9 +101,8 @@ static fa_status take_name(cursor *c, fa_arena *arena, const char **name) {
     fa_status s = take_text(c, &t);
     if (s) return s;
     if (t.bytes == 0 || t.bytes > USHRT_MAX || memchr(t.data, 0, t.bytes))
-        return fa_fail(c->e, FA_EFORMAT,
-                       "%s: %s at byte %lld is empty, longer than 65535 or has a zero byte in it", c->file,
-                       c->what, (long long)(c->p - c->start));
+        return fa_fail(c->e, FA_EFORMAT, "%s: %s at byte %lld is empty, longer than 65535 or has a zero byte in it",
+                       c->file, c->what, (long long)(c->p - c->start));
     *name = fa_arena_text(arena, t.data, t.bytes);
     return *name ? FA_OK : fa_fail(c->e, FA_ENOMEM, "%s: out of memory for names", c->file);
 }
@@ -132,8 +131,7 @@ static fa_status read_entry(cursor *c, fa_arena *arena, entry *x) {
         if (!s) s = take(c, 8, &x->count);
         if (s) return s;
         if (type == V_ARRAY)
-            return fa_fail(c->e, FA_EUNSUPPORTED, "%s: %s: arrays of arrays are not supported", c->file,
-                           x->key);
+            return fa_fail(c->e, FA_EUNSUPPORTED, "%s: %s: arrays of arrays are not supported", c->file, x->key);
     }
     if (type >= V_COUNT)
         return fa_fail(c->e, FA_EFORMAT, "%s: %s: value type %llu is not known", c->file, x->key,
@@ -211,8 +209,7 @@ static fa_status read_type(cursor *c, uint64_t number, fa_tensor *t) {
                        (unsigned long long)number);
     t->type = ggml_types[number].type;
     if (t->type == FA_DTYPE_COUNT)
-        return fa_fail(c->e, FA_EUNSUPPORTED, "%s: tensor %s: type %s is not supported", c->file, t->name,
-                       name);
+        return fa_fail(c->e, FA_EUNSUPPORTED, "%s: tensor %s: type %s is not supported", c->file, t->name, name);
     return FA_OK;
 }
 
@@ -232,8 +229,8 @@ static fa_status read_info(cursor *c, fa_arena *arena, info *x) {
     s = take(c, 4, &dims);
     if (s) return s;
     if (dims > FA_MAX_DIMS)
-        return fa_fail(c->e, FA_EFORMAT, "%s: tensor %s: %llu dimensions, at most %d are possible", c->file,
-                       x->t.name, (unsigned long long)dims, FA_MAX_DIMS);
+        return fa_fail(c->e, FA_EFORMAT, "%s: tensor %s: %llu dimensions, at most %d are possible", c->file, x->t.name,
+                       (unsigned long long)dims, FA_MAX_DIMS);
     x->t.n_dims = (int)dims;
     for (int i = (int)dims - 1; i >= 0; i--) { /* the file has the fastest first */
         s = take(c, 8, &dim);
@@ -261,8 +258,8 @@ static fa_status add_tensors(fa_tensors *ts, cursor *c, const fa_gguf *g, const 
     c->p += padding;
     for (uint64_t i = 0; i < count && !s; i++) {
         if (infos[i].offset & mask)
-            s = fa_fail(c->e, FA_EFORMAT, "%s: tensor %s: offset %llu is no multiple of %lld", c->file,
-                        infos[i].t.name, (unsigned long long)infos[i].offset, (long long)alignment);
+            s = fa_fail(c->e, FA_EFORMAT, "%s: tensor %s: offset %llu is no multiple of %lld", c->file, infos[i].t.name,
+                        (unsigned long long)infos[i].offset, (long long)alignment);
         else
             s = fa_tensors_add(ts, infos[i].t, c->p, left(c), infos[i].offset, -1, c->e);
     }
@@ -273,8 +270,8 @@ static fa_status refuse_split(const fa_gguf *g, fa_error *e) {
     int64_t parts;
     fa_status s = fa_gguf_int(g, "split.count", 0, INT64_MAX, 0, &parts, e);
     if (s || parts <= 1) return s;
-    return fa_fail(e, FA_EUNSUPPORTED, "%s: one of %lld parts; join them first (llama-gguf-split --merge)",
-                   g->file, (long long)parts);
+    return fa_fail(e, FA_EUNSUPPORTED, "%s: one of %lld parts; join them first (llama-gguf-split --merge)", g->file,
+                   (long long)parts);
 }
 
 static fa_status read_header(cursor *c, uint64_t *tensors, uint64_t *keys) {
@@ -307,8 +304,7 @@ fa_status fa_gguf_read(fa_tensors *ts, const char *path, fa_error *e) {
     c.what = "the list of tensors";
     if (count > left(&c) / 25) return cut_short(&c); /* name 9 bytes, dimensions 4, type 4, offset 8 */
     info *infos = calloc(count + 1, sizeof *infos);
-    if (!infos)
-        return fa_fail(e, FA_ENOMEM, "%s: out of memory for %llu tensors", c.file, (unsigned long long)count);
+    if (!infos) return fa_fail(e, FA_ENOMEM, "%s: out of memory for %llu tensors", c.file, (unsigned long long)count);
     for (uint64_t i = 0; i < count && !s; i++) s = read_info(&c, &ts->arena, &infos[i]);
     if (!s) s = add_tensors(ts, &c, ts->gguf, infos, count);
     free(infos);
@@ -331,8 +327,8 @@ bool fa_gguf_has(const fa_gguf *g, const char *key) {
 }
 
 /* Finds a value of one kind; `*out` is NULL when absent. */
-static fa_status find_kind(const fa_gguf *g, const char *key, char kind, const char *wanted,
-                           const entry **out, fa_error *e) {
+static fa_status find_kind(const fa_gguf *g, const char *key, char kind, const char *wanted, const entry **out,
+                           fa_error *e) {
     const entry *x = find(g, key);
     *out = x;
     if (!x || (!x->array && value_types[x->type].kind == kind)) return FA_OK;
@@ -364,8 +360,8 @@ static double float_at(const entry *x, uint64_t i) {
     return f;
 }
 
-fa_status fa_gguf_int(const fa_gguf *g, const char *key, int64_t min, int64_t max, int64_t fallback,
-                      int64_t *out, fa_error *e) {
+fa_status fa_gguf_int(const fa_gguf *g, const char *key, int64_t min, int64_t max, int64_t fallback, int64_t *out,
+                      fa_error *e) {
     const entry *x;
     *out = fallback;
     fa_status s = find_kind(g, key, 'i', "a whole number", &x, e);

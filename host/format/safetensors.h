@@ -24,6 +24,11 @@ fa_status fa_safetensors_create(fa_safetensors_writer **out, const char *path, c
 /* Appends `bytes` of data; the pieces of all tensors follow one another in order (alignment is the writer's care). */
 fa_status fa_safetensors_write(fa_safetensors_writer *w, const void *data, size_t bytes, fa_error *e);
 
+/* Writes `bytes` at `offset` of tensor number `i`, for writers whose tensors become known in another order. Each byte of the file
+ * must be written once, by either call. */
+fa_status fa_safetensors_put(fa_safetensors_writer *w, int64_t i, int64_t offset, const void *data, size_t bytes,
+                             fa_error *e);
+
 /* Checks that exactly the announced bytes were written, fsyncs, renames, frees the writer (on failure too). */
 fa_status fa_safetensors_commit(fa_safetensors_writer *w, fa_error *e);
 void fa_safetensors_abandon(fa_safetensors_writer *w); /* NULL allowed */

@@ -24,11 +24,10 @@ static fa_status read_type(const json_t *entry, fa_tensor *t, fa_error *e) {
 
 static fa_status read_shape(const json_t *entry, fa_tensor *t, fa_error *e) {
     const json_t *shape = json_object_get(entry, "shape");
-    if (!json_is_array(shape))
-        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: shape is no array", t->file, t->name);
+    if (!json_is_array(shape)) return fa_fail(e, FA_EFORMAT, "%s: tensor %s: shape is no array", t->file, t->name);
     if (json_array_size(shape) > FA_MAX_DIMS)
-        return fa_fail(e, FA_EUNSUPPORTED, "%s: tensor %s: %zu dimensions, at most %d are supported", t->file,
-                       t->name, json_array_size(shape), FA_MAX_DIMS);
+        return fa_fail(e, FA_EUNSUPPORTED, "%s: tensor %s: %zu dimensions, at most %d are supported", t->file, t->name,
+                       json_array_size(shape), FA_MAX_DIMS);
     t->n_dims = (int)json_array_size(shape);
     for (int i = 0; i < t->n_dims; i++) {
         const json_t *d = json_array_get(shape, (size_t)i);
@@ -43,16 +42,14 @@ static fa_status read_shape(const json_t *entry, fa_tensor *t, fa_error *e) {
 static fa_status read_entry(fa_tensors *ts, const char *file, const char *name, const json_t *entry,
                             const uint8_t *data, uint64_t data_bytes, fa_error *e) {
     fa_tensor t = {.name = name, .file = file};
-    if (!json_is_object(entry))
-        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: its entry is no object", file, name);
+    if (!json_is_object(entry)) return fa_fail(e, FA_EFORMAT, "%s: tensor %s: its entry is no object", file, name);
     fa_status s = read_type(entry, &t, e);
     if (!s) s = read_shape(entry, &t, e);
     if (s) return s;
     const json_t *offsets = json_object_get(entry, "data_offsets");
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     int64_t begin = json_integer_value(first), end = json_integer_value(last);
-    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) || begin < 0 ||
-        end < begin)
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) || begin < 0 || end < begin)
         return fa_fail(e, FA_EFORMAT, "%s: tensor %s: data_offsets are not [begin, end]", file, name);
     return fa_tensors_add(ts, t, data, data_bytes, (uint64_t)begin, end - begin, e);
 }
@@ -62,15 +59,14 @@ fa_status fa_safetensors_read(fa_tensors *ts, const char *path, fa_error *e) {
     const char *file;
     fa_status s = fa_tensors_map(ts, path, &m, &file, e);
     if (s) return s;
-    if (m.bytes < 8)
-        return fa_fail(e, FA_EFORMAT, "%s: %zu bytes are too few for a safetensors file", file, m.bytes);
+    if (m.bytes < 8) return fa_fail(e, FA_EFORMAT, "%s: %zu bytes are too few for a safetensors file", file, m.bytes);
     const uint8_t *p = m.data;
     uint64_t header = 0;
     for (int i = 7; i >= 0; i--) header = header << 8 | p[i];
     if (header > MAX_HEADER_BYTES || header > m.bytes - 8)
         return fa_fail(e, FA_EFORMAT,
-                       "%s: a header of %llu bytes does not fit (file of %zu bytes): no safetensors file?",
-                       file, (unsigned long long)header, m.bytes);
+                       "%s: a header of %llu bytes does not fit (file of %zu bytes): no safetensors file?", file,
+                       (unsigned long long)header, m.bytes);
     json_t *root;
     s = fa_json_parse(&root, (const char *)p + 8, (size_t)header, file, e);
     if (s) return s;
@@ -93,8 +89,7 @@ static bool is_plain_name(const char *name) {
 }
 
 /* Reads every shard once, in the order of first mention. */
-static fa_status read_shards(fa_tensors *ts, const json_t *map, const char *dir, const char *index,
-                             fa_error *e) {
+static fa_status read_shards(fa_tensors *ts, const json_t *map, const char *dir, const char *index, fa_error *e) {
     json_t *seen = json_object();
     fa_status s = seen ? FA_OK : fa_fail(e, FA_ENOMEM, "%s: out of memory", index);
     const char *name;
@@ -103,8 +98,8 @@ static fa_status read_shards(fa_tensors *ts, const json_t *map, const char *dir,
         if (s) break;
         const char *shard = json_string_value(value);
         if (!shard || !is_plain_name(shard)) {
-            s = fa_fail(e, FA_EFORMAT, "%s: tensor %s: shard %s is no name of a file in this folder", index,
-                        name, shard ? shard : "(no text)");
+            s = fa_fail(e, FA_EFORMAT, "%s: tensor %s: shard %s is no name of a file in this folder", index, name,
+                        shard ? shard : "(no text)");
         } else if (!json_object_get(seen, shard)) {
             char *path = fa_path_join(dir, shard);
             if (!path || json_object_set_new(seen, shard, json_true()))

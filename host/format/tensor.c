@@ -48,24 +48,22 @@ static int64_t bytes_of_shape(const fa_tensor *t) {
     return row % fa_dtype_get(t->type)->block_elements ? -1 : fa_dtype_bytes(t->type, elements);
 }
 
-fa_status fa_tensors_add(fa_tensors *ts, fa_tensor t, const uint8_t *data, uint64_t data_bytes,
-                         uint64_t begin, int64_t claimed, fa_error *e) {
+fa_status fa_tensors_add(fa_tensors *ts, fa_tensor t, const uint8_t *data, uint64_t data_bytes, uint64_t begin,
+                         int64_t claimed, fa_error *e) {
     char shape[96];
     for (int i = t.n_dims; i < FA_MAX_DIMS; i++) t.shape[i] = 1;
     t.bytes = bytes_of_shape(&t);
     fa_tensor_shape_text(&t, shape, sizeof shape);
     const char *type = fa_dtype_get(t.type)->name;
     if (t.bytes < 0)
-        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: shape %s of %s is impossible", t.file, t.name, shape,
-                       type);
+        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: shape %s of %s is impossible", t.file, t.name, shape, type);
     if (claimed >= 0 && claimed != t.bytes)
-        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: %lld bytes of data, but %s of %s takes %lld", t.file,
-                       t.name, (long long)claimed, shape, type, (long long)t.bytes);
+        return fa_fail(e, FA_EFORMAT, "%s: tensor %s: %lld bytes of data, but %s of %s takes %lld", t.file, t.name,
+                       (long long)claimed, shape, type, (long long)t.bytes);
     if (begin > data_bytes || (uint64_t)t.bytes > data_bytes - begin)
-        return fa_fail(
-            e, FA_EFORMAT,
-            "%s: tensor %s: %lld bytes at offset %llu reach past the file's %llu bytes of data (cut short?)",
-            t.file, t.name, (long long)t.bytes, (unsigned long long)begin, (unsigned long long)data_bytes);
+        return fa_fail(e, FA_EFORMAT,
+                       "%s: tensor %s: %lld bytes at offset %llu reach past the file's %llu bytes of data (cut short?)",
+                       t.file, t.name, (long long)t.bytes, (unsigned long long)begin, (unsigned long long)data_bytes);
     fa_status s = grow(ts, t.file, e);
     if (s) return s;
     t.name = fa_arena_text(&ts->arena, t.name, strlen(t.name));
@@ -92,8 +90,7 @@ static fa_status check_overlap(const fa_tensor *list, int64_t n, fa_error *e) {
     for (int64_t i = 1; i < m && !s; i++) {
         const fa_tensor *a = order[i - 1], *b = order[i];
         if ((const char *)a->data + a->bytes > (const char *)b->data)
-            s = fa_fail(e, FA_EFORMAT, "%s: tensor %s: its data overlaps that of tensor %s", b->file, b->name,
-                        a->name);
+            s = fa_fail(e, FA_EFORMAT, "%s: tensor %s: its data overlaps that of tensor %s", b->file, b->name, a->name);
     }
     free(order);
     return s;
@@ -103,8 +100,7 @@ static fa_status check_overlap(const fa_tensor *list, int64_t n, fa_error *e) {
  * copies. */
 static fa_status realign(fa_tensors *ts, fa_tensor *t, fa_error *e) {
     const fa_dtype_info *info = fa_dtype_get(t->type);
-    if (info->block_elements > 1 || (uintptr_t)t->data % (uintptr_t)info->block_bytes == 0 || !t->bytes)
-        return FA_OK;
+    if (info->block_elements > 1 || (uintptr_t)t->data % (uintptr_t)info->block_bytes == 0 || !t->bytes) return FA_OK;
     void *copy = fa_arena_alloc(&ts->arena, (size_t)t->bytes);
     if (!copy) return out_of_memory(t->file, e);
     t->data = memcpy(copy, t->data, (size_t)t->bytes);
@@ -125,15 +121,14 @@ static int by_name(const void *a, const void *b, void *list) {
 fa_status fa_tensors_finish(fa_tensors *ts, fa_error *e) {
     free(ts->by_name);
     ts->by_name = malloc((size_t)ts->count * sizeof *ts->by_name + 1);
-    if (!ts->by_name)
-        return fa_fail(e, FA_ENOMEM, "out of memory for the index of %lld tensors", (long long)ts->count);
+    if (!ts->by_name) return fa_fail(e, FA_ENOMEM, "out of memory for the index of %lld tensors", (long long)ts->count);
     for (int64_t i = 0; i < ts->count; i++) ts->by_name[i] = i;
     qsort_r(ts->by_name, (size_t)ts->count, sizeof *ts->by_name, by_name, ts->list);
     for (int64_t i = 1; i < ts->count; i++) {
         const fa_tensor *a = &ts->list[ts->by_name[i - 1]], *b = &ts->list[ts->by_name[i]];
         if (!strcmp(a->name, b->name))
-            return fa_fail(e, FA_EFORMAT, "%s: tensor %s: the name occurs twice (also in %s)", b->file,
-                           b->name, a->file);
+            return fa_fail(e, FA_EFORMAT, "%s: tensor %s: the name occurs twice (also in %s)", b->file, b->name,
+                           a->file);
     }
     return FA_OK;
 }
@@ -151,8 +146,7 @@ static fa_status read_folder(fa_tensors *ts, const char *dir, fa_error *e) {
     else if (access(index, F_OK) == 0)
         s = fa_safetensors_read_index(ts, dir, index, e);
     else
-        s = fa_fail(e, FA_EIO,
-                    "%s: neither model.safetensors nor model.safetensors.index.json in this folder", dir);
+        s = fa_fail(e, FA_EIO, "%s: neither model.safetensors nor model.safetensors.index.json in this folder", dir);
     free(single);
     free(index);
     return s;
@@ -239,9 +233,8 @@ char *fa_tensor_shape_text(const fa_tensor *t, char *text, size_t size) {
     size_t used = 0;
     if (size) text[0] = 0;
     for (int i = 0; i <= t->n_dims && used < size; i++) {
-        int n = i == t->n_dims
-                    ? snprintf(text + used, size - used, "%s", i ? "]" : "[]")
-                    : snprintf(text + used, size - used, "%s%lld", i ? ", " : "[", (long long)t->shape[i]);
+        int n = i == t->n_dims ? snprintf(text + used, size - used, "%s", i ? "]" : "[]")
+                               : snprintf(text + used, size - used, "%s%lld", i ? ", " : "[", (long long)t->shape[i]);
         used += (size_t)n;
     }
     return text;

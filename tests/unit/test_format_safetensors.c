@@ -61,6 +61,30 @@ static void written_tensors_read_back(void *arg) {
     free(path), free(dir);
 }
 
+static void tensors_may_be_put_in_any_order(void *arg) {
+    (void)arg;
+    fa_error e = {0};
+    char *dir = check_scratch(), *path = check_write(dir, "x.safetensors", "", 0);
+    const char *text = "abcdefgh";
+    const fa_tensor_spec specs[] = {{"a", FA_U8, 1, {3}, NULL}, {"b", FA_U8, 1, {5}, NULL}};
+    fa_safetensors_writer *w;
+    CHECK_OK(fa_safetensors_create(&w, path, specs, 2, &e), &e);
+    CHECK_OK(fa_safetensors_put(w, 1, 2, text + 5, 3, &e), &e);
+    CHECK_OK(fa_safetensors_put(w, 0, 0, text, 3, &e), &e);
+    CHECK(fa_safetensors_put(w, 0, 2, text, 2, &e) == FA_EINVAL &&
+          fa_safetensors_put(w, 2, 0, text, 0, &e) == FA_EINVAL);
+    CHECK(fa_safetensors_put(w, 0, -1, text, 1, &e) == FA_EINVAL &&
+          fa_safetensors_put(w, 0, 4, text, 0, &e) == FA_EINVAL);
+    CHECK_OK(fa_safetensors_put(w, 1, 0, text + 3, 2, &e), &e);
+    CHECK_OK(fa_safetensors_commit(w, &e), &e);
+    fa_tensors *ts;
+    CHECK_OK(fa_tensors_open(&ts, path, &e), &e);
+    CHECK(!memcmp(fa_tensors_find(ts, "a")->data, text, 3) && !memcmp(fa_tensors_find(ts, "b")->data, text + 3, 5));
+    fa_tensors_close(ts);
+    check_remove(dir);
+    free(path), free(dir);
+}
+
 static void an_unfinished_or_wrong_file_never_appears(void *arg) {
     (void)arg;
     fa_error e = {0};
@@ -256,6 +280,7 @@ int main(int argc, char **argv) {
         {"r1-distill-qwen-tiny opens", golden_folder_opens, "r1-distill-qwen-tiny"},
         {"r1-distill-qwen-tiny-untied opens", golden_folder_opens, "r1-distill-qwen-tiny-untied"},
         {"written tensors read back", written_tensors_read_back, NULL},
+        {"tensors may be put in any order", tensors_may_be_put_in_any_order, NULL},
         {"an unfinished or wrong file never appears", an_unfinished_or_wrong_file_never_appears, NULL},
         {"hostile files are refused by name", hostile_files_are_refused, NULL},
         {"deep JSON is refused", deep_json_is_refused, NULL},
