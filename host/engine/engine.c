@@ -9,6 +9,7 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/cache/pages.h"
 #include "host/engine/internal.h"
 
 _Static_assert((int)FATHOM_OK == FA_OK && (int)FATHOM_EINVAL == FA_EINVAL && (int)FATHOM_EFORMAT == FA_EFORMAT &&
@@ -96,7 +97,8 @@ static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
     int64_t session = (int64_t)sizeof(fathom_session) + (2 * (int64_t)s->context + s->context / FA_PAGE_POSITIONS) * 4;
     int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
     int64_t rows = s->step_rows * (int64_t)(2 * sizeof(int32_t) + sizeof(fa_place));
-    return pages * 320 + s->sessions * (session + vocab * 4) + sampler + rows;
+    return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * (session + vocab * 4) + sampler +
+           rows;
 }
 
 static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error *e) {

@@ -150,6 +150,50 @@ static void a_model_without_a_tokenizer_speaks_ids(void *arg) {
     golden_close(&d);
 }
 
+/* Messages to text with a real model, several conversations at once: the golden ids as far as their margins are safe. */
+static void a_real_model_answers(void *arg) {
+    (void)arg;
+    const char *path = getenv("FATHOM_SMOLLM2");
+    if (!path || !*path) check_skip("FATHOM_SMOLLM2 names no file (make test fetches it)");
+    enum { TOKENS = 12 };
+    golden d;
+    fathom_engine *g;
+    fathom_error e = {0};
+    golden_open(&d, "smollm2");
+    fathom_options o = {.model = path, .sessions = d.n_prompts, .context = 512};
+    CHECK(fathom_engine_open(&g, &o, &e) == FATHOM_OK, "%s", e.text);
+    static golden_answer a[GOLDEN_MAX_PROMPTS];
+    fathom_session *s[GOLDEN_MAX_PROMPTS];
+    memset(a, 0, sizeof a);
+    for (int i = 0; i < d.n_prompts; i++) {
+        char *messages = json_dumps(json_object_get(d.prompts[i].json, "messages"), 0);
+        int32_t *ids;
+        size_t n;
+        CHECK(fathom_encode_chat(g, NULL, messages, &ids, &n, &e) == FATHOM_OK, "%s", e.text);
+        CHECK(n == (size_t)d.prompts[i].n && !memcmp(ids, d.prompts[i].ids, n * sizeof *ids), "prompt %d: %zu ids", i,
+              n);
+        s[i] = golden_session(g, 1);
+        golden_ask(s[i], ids, (int)n, &(fathom_sampling){.max_tokens = TOKENS});
+        fathom_free(ids);
+        free(messages);
+    }
+    for (int busy = 1; busy;) {
+        busy = golden_step(g);
+        for (int i = 0; i < d.n_prompts; i++) golden_take(s[i], &a[i]);
+    }
+    for (int i = 0; i < d.n_prompts; i++) {
+        int safe = (int)json_integer_value(json_object_get(d.prompts[i].json, "safe_tokens"));
+        for (int k = 0; k < a[i].n && k < safe; k++)
+            CHECK(a[i].ids[k] == d.prompts[i].ids[d.prompts[i].n + k], "prompt %d, token %d: %d", i, k, a[i].ids[k]);
+        fathom_finish f = fathom_session_finish(s[i]);
+        CHECK(a[i].n == TOKENS ? f == FATHOM_LENGTH : f == FATHOM_STOP, "prompt %d: %d tokens, finish %d", i, a[i].n,
+              (int)f);
+    }
+    CHECK(!strcmp(a[0].text, "The capital of France is Paris."), "'%s'", a[0].text);
+    fathom_engine_close(g);
+    golden_close(&d);
+}
+
 #define OF(name, what, folder) \
     { name ": " folder, what, (void *)(uintptr_t)folder }
 
@@ -160,6 +204,7 @@ static const check_case cases[] = {
     OF("stop texts across tokens", stop_texts_across_tokens, "deepseek-v3-tiny"),
     {"an end-of-sequence token ends the answer without text", an_end_of_sequence_token_ends_the_answer_without_text,
      NULL},
+    {"a real model answers", a_real_model_answers, NULL},
     {"a model without a tokenizer speaks ids", a_model_without_a_tokenizer_speaks_ids, NULL},
 };
 

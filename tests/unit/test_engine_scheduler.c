@@ -2,6 +2,7 @@
  * all tokens up to it in its cache page, and the next token follows from that hash. So a wrong place, page, order or prefix
  * gives a wrong answer, and the right one is known without an engine. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,6 +326,35 @@ static void cancelling_ends_a_session_before_the_next_step(void *arg) {
     fathom_engine_close(g);
 }
 
+static void *cancel_it(void *session) {
+    fathom_session_cancel(session);
+    return NULL;
+}
+
+static void another_thread_may_cancel_while_steps_run(void *arg) {
+    (void)arg;
+    fathom_engine *g = open_engine(40, STEP_ROWS);
+    int32_t ids[10];
+    make_ids(ids, 10, 9);
+    for (int k = 0; k < 20; k++) {
+        fathom_session *s = open_session(g, 1);
+        fathom_token t;
+        pthread_t thread;
+        prompt(s, ids, 10, NULL);
+        step(g);
+        CHECK(pthread_create(&thread, NULL, cancel_it, s) == 0);
+        while (fathom_session_finish(s) == FATHOM_RUNNING) {
+            fathom_session_next(s, &t);
+            step(g);
+        }
+        pthread_join(thread, NULL);
+        fathom_finish f = fathom_session_finish(s); /* the context's end when the thread was late */
+        CHECK(f == FATHOM_CANCELLED || f == FATHOM_CONTEXT, "%d", (int)f);
+        fathom_session_close(s);
+    }
+    fathom_engine_close(g);
+}
+
 static void a_session_without_pages_fails_alone(void *arg) {
     (void)arg;
     fathom_engine *g = open_engine(5, STEP_ROWS);
@@ -456,6 +486,7 @@ static const check_case cases[] = {
     {"random clients get the answers they would get alone", random_clients_get_the_answers_they_would_get_alone, NULL},
     {"the answer ends where it must", the_answer_ends_where_it_must, NULL},
     {"cancelling ends a session before the next step", cancelling_ends_a_session_before_the_next_step, NULL},
+    {"another thread may cancel while steps run", another_thread_may_cancel_while_steps_run, NULL},
     {"a session without pages fails alone", a_session_without_pages_fails_alone, NULL},
     {"a number out of range ends its session and is not shared",
      a_number_out_of_range_ends_its_session_and_is_not_shared, NULL},
