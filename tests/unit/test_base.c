@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,38 @@ static void teams_do_each_item_once_with_ftz(void *arg) {
     CHECK(fa_team_open(&t, 1, 99, &e) == FA_EINVAL);
 }
 
+static void add_indices(void *ctx, int64_t begin, int64_t end, int thread) {
+    int64_t(*sums)[16] = ctx; /* [threads], each on cache lines of its own */
+    for (int64_t i = begin; i < end; i++) sums[thread][0] += i;
+}
+
+/* Short rounds in a row: a worker that wakes late must neither miss the next round nor disturb it. */
+static void *many_rounds(void *arg) {
+    fa_error e;
+    fa_team *t;
+    int threads = *(int *)arg;
+    int64_t sums[8][16] = {0}, total = 0, expected = 0;
+    if (fa_team_open(&t, threads, FA_NODE_INTERLEAVE, &e)) return "cannot open";
+    for (int round = 0; round < 3000; round++) {
+        int64_t n = 1 + round % 13;
+        fa_team_run(t, n, 1, add_indices, sums);
+        expected += n * (n - 1) / 2;
+    }
+    fa_team_close(t);
+    for (int i = 0; i < 8; i++) total += sums[i][0];
+    return total == expected ? NULL : "items were lost or done twice";
+}
+
+static void teams_survive_many_rounds_side_by_side(void *arg) {
+    (void)arg;
+    static int sizes[] = {2, 3, 7};
+    pthread_t id[3];
+    void *wrong[3];
+    for (int i = 0; i < 3; i++) CHECK(pthread_create(&id[i], NULL, many_rounds, &sizes[i]) == 0);
+    for (int i = 0; i < 3; i++) pthread_join(id[i], &wrong[i]);
+    for (int i = 0; i < 3; i++) CHECK(!wrong[i], "%d threads: %s", sizes[i], (char *)wrong[i]);
+}
+
 static void isa_follows_the_environment(void *arg) {
     (void)arg;
     fa_error e;
@@ -171,6 +204,7 @@ int main(int argc, char **argv) {
         {"arena hands out zeroed aligned memory", arena_hands_out_zeroed_aligned_memory, NULL},
         {"NUMA memory is zeroed and refuses unknown nodes", numa_memory_is_zeroed_and_refuses_unknown_nodes, NULL},
         {"teams do each item once with FTZ", teams_do_each_item_once_with_ftz, NULL},
+        {"teams survive many rounds side by side", teams_survive_many_rounds_side_by_side, NULL},
         {"FATHOM_ISA is followed", isa_follows_the_environment, NULL},
         {"new files appear whole or not at all", new_files_appear_whole_or_not_at_all, NULL},
         {"JSON errors name file and field", json_errors_name_file_and_field, NULL},
