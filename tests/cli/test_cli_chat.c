@@ -16,10 +16,9 @@ static void expect_prompt(check_terminal *t) {
     check_terminal_expect_editor(t);
 }
 
-static void open_chat(check_terminal *t, const char *options) {
-    check_terminal_open(
-        t, "XDG_STATE_HOME=%s HOME=%s exec \"$FATHOM_BIN\" chat --model %s/r1-distill-qwen-tiny --threads 1 %s", state,
-        state, check_golden_dir(), options);
+static void open_chat(check_terminal *t, const char *model, const char *options) {
+    check_terminal_open(t, "XDG_STATE_HOME=%s HOME=%s exec \"$FATHOM_BIN\" chat --model %s/%s --threads 1 %s", state,
+                        state, check_golden_dir(), model, options);
     check_terminal_expect(t, "/help lists the commands.");
     expect_prompt(t);
 }
@@ -32,7 +31,8 @@ static void say(check_terminal *t, const char *line) {
 static void ctrl_c_stops_the_answer_and_not_the_program(void *arg) {
     (void)arg;
     check_terminal t;
-    open_chat(&t, "--ignore-eos");
+    /* slow, with a long context: the answer goes on for seconds */
+    open_chat(&t, "r1-distill-llama-tiny", "--backend reference --ignore-eos");
     say(&t, "hello");
     check_terminal_expect(&t, "\033[2m"); /* the reasoning has begun */
     check_terminal_type(&t, "\003");
@@ -51,7 +51,7 @@ static void ctrl_c_stops_the_answer_and_not_the_program(void *arg) {
 static void ctrl_c_drops_the_line_and_ctrl_d_ends(void *arg) {
     (void)arg;
     check_terminal t;
-    open_chat(&t, "");
+    open_chat(&t, "r1-distill-qwen-tiny", "");
     check_terminal_type(&t, "half a li\003");
     check_terminal_expect(&t, "^C");
     check_terminal_expect(&t, "(Ctrl-D or /quit ends)");
@@ -69,7 +69,7 @@ static void ctrl_c_drops_the_line_and_ctrl_d_ends(void *arg) {
 static void the_history_outlives_the_program(void *arg) {
     (void)arg;
     check_terminal t;
-    open_chat(&t, "-n 1");
+    open_chat(&t, "r1-distill-qwen-tiny", "-n 1");
     say(&t, "Grüße an alle");
     check_terminal_expect(&t, "[ended after 1 tokens");
     expect_prompt(&t);
@@ -79,7 +79,7 @@ static void the_history_outlives_the_program(void *arg) {
     struct stat st;
     CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "mode %o", st.st_mode & 0777);
     free(path);
-    open_chat(&t, "-n 1");
+    open_chat(&t, "r1-distill-qwen-tiny", "-n 1");
     check_terminal_type(&t, "\033[A\033[A"); /* up, up */
     check_terminal_expect(&t, "Grüße an alle");
     check_terminal_type(&t, "\r");
@@ -92,7 +92,7 @@ static void the_history_outlives_the_program(void *arg) {
 static void a_backslash_goes_on_in_the_next_line(void *arg) {
     (void)arg;
     check_terminal t;
-    open_chat(&t, "-n 1");
+    open_chat(&t, "r1-distill-qwen-tiny", "-n 1");
     say(&t, "one\\");
     check_terminal_expect(&t, "… ");
     check_terminal_expect_editor(&t);
