@@ -24,27 +24,29 @@ extern "C" {
 
 #define FATHOM_API __attribute__((visibility("default")))
 
-typedef enum fathom_status { /* the same numbers as host/base/status.h */
-                             FATHOM_OK = 0,
-                             FATHOM_EINVAL,
-                             FATHOM_EFORMAT,
-                             FATHOM_EIO,
-                             FATHOM_ENOMEM,
-                             FATHOM_EUNSUPPORTED,
-                             FATHOM_ELIMIT,
-                             FATHOM_ECANCELLED,
-                             FATHOM_ENUMERIC,
-                             FATHOM_EDEVICE,
+/* The same numbers as in host/base/status.h. */
+typedef enum fathom_status {
+    FATHOM_OK = 0,
+    FATHOM_EINVAL,       /* a bad argument */
+    FATHOM_EFORMAT,      /* a file, or messages, whose content is wrong */
+    FATHOM_EIO,          /* the operating system refused a read, write or map */
+    FATHOM_ENOMEM,       /* memory ran out */
+    FATHOM_EUNSUPPORTED, /* valid, but not something this build, backend or model does */
+    FATHOM_ELIMIT,       /* context, cache or sessions ran out */
+    FATHOM_ECANCELLED,
+    FATHOM_ENUMERIC, /* a NaN or an infinity where a number is needed */
+    FATHOM_EDEVICE,  /* a device failed or was lost */
 } fathom_status;
 
 typedef struct fathom_error {
     fathom_status status;
-    char text[512];
+    char text[512]; /* one line, without newline: what was wrong, and in which file, tensor or field */
 } fathom_error;
 
 typedef struct fathom_engine fathom_engine;
 typedef struct fathom_session fathom_session;
 
+/* Zeroed with only `model` set is good. Texts are borrowed during fathom_engine_open. */
 typedef struct fathom_options {
     const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
     const char *backend;  /* "auto" (NULL), "cpu", "reference" */
@@ -57,6 +59,7 @@ typedef struct fathom_options {
     int32_t step_rows;    /* rows of one step, at least `sessions`; 0: 256 */
     bool logits_all;      /* fathom_logits may ask for every position */
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
+    /* Called by fathom_engine_open in its own thread while the weights are taken: bytes so far, bytes in all. NULL: not. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
 } fathom_options;
@@ -66,6 +69,7 @@ FATHOM_API fathom_status fathom_engine_open(fathom_engine **out, const fathom_op
 /* Closes its sessions too; NULL allowed. */
 FATHOM_API void fathom_engine_close(fathom_engine *engine);
 
+/* Texts live as long as the engine. */
 typedef struct fathom_info {
     const char *architecture, *model_name, *backend, *backend_detail, *numerics, *cache;
     const char *chat_family; /* or NULL */
@@ -75,7 +79,10 @@ typedef struct fathom_info {
 } fathom_info;
 FATHOM_API void fathom_engine_info(const fathom_engine *engine, fathom_info *info);
 
-/* Text. Returned memory is the caller's, released with fathom_free. FATHOM_EUNSUPPORTED when the model brings no tokenizer. */
+/* Text to ids and back. Returned memory is the caller's, released with fathom_free. FATHOM_EUNSUPPORTED when the model
+ * brings no tokenizer. `prefix`: put the ids in front that the model's texts begin with (begin of sentence). Special tokens
+ * written in `text` are recognised, so what a user typed belongs into fathom_encode_chat. The decoded text is UTF-8 and
+ * terminated. */
 FATHOM_API fathom_status fathom_encode(fathom_engine *engine, const char *text, size_t bytes, bool prefix,
                                        int32_t **ids, size_t *n, fathom_error *e);
 FATHOM_API fathom_status fathom_decode(fathom_engine *engine, const int32_t *ids, size_t n, bool skip_special,
@@ -136,8 +143,8 @@ FATHOM_API fathom_status fathom_engine_step(fathom_engine *engine, int *busy, fa
 
 typedef struct fathom_token {
     int32_t id;
-    const char
-        *text; /* what became whole with it and is no part of a stop text (view, until the next step); may be "" */
+    /* What became whole with it and is no part of a stop text: UTF-8, a view until the next step; may be "". */
+    const char *text;
     size_t bytes;
     float logprob; /* of the token under the unmodified distribution */
     int32_t n_top;
