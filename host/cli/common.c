@@ -199,7 +199,7 @@ static const struct argp_option model_options[] = {
     {"model", 'm', "PATH", 0,
      "The model: a folder with config.json, tokenizer.json and safetensors, or a .gguf file. "
      "Default: what FATHOM_MODEL says",
-     1},
+     0},
     {0},
 };
 
@@ -221,12 +221,12 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 }
 
 static const struct argp_option engine_options[] = {
-    {"backend", OPTION_BACKEND, "NAME", 0, "auto (default), cpu, or reference (slow, for checking)", 2},
+    {"backend", OPTION_BACKEND, "NAME", 0, "auto (default), cpu, or reference (slow, for checking)", 0},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
-     "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 2},
-    {"cache", OPTION_CACHE, "TYPE", 0, "What the KV cache keeps: auto (default), f32, bf16 or fp8", 2},
-    {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 2},
-    {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 2},
+     "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},
+    {"cache", OPTION_CACHE, "TYPE", 0, "What the KV cache keeps: auto (default), f32, bf16 or fp8", 0},
+    {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 0},
+    {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 0},
     {0},
 };
 

@@ -76,6 +76,7 @@ static const struct argp argp = {
 int main(int argc, char **argv) {
     int at = 0;
     argp_err_exit_status = CLI_USAGE;
+    setenv("ARGP_HELP_FMT", "no-dup-args-note", 0); /* a note on short options that says the obvious */
     error_t bad = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &at);
     if (bad || !at) return CLI_USAGE;
     const cli_command *c = find(argv[at]);
