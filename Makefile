@@ -51,7 +51,7 @@ endif
 endif
 
 .PHONY: all
-all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) $(BUILD)/fathom.pc ## build the program and the library (the default)
+all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) ## build the program and the library (the default)
 
 $(BUILD)/libfathom.a: $(call object,$(LIB_SRC))
 	@rm -f $@
@@ -65,12 +65,6 @@ $(LIB_SO): $(call object,$(LIB_SRC))
 
 $(BUILD)/fathom: $(call object,$(CLI_SRC)) $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ledit -lm
-
-$(BUILD)/fathom.pc: Makefile
-	@mkdir -p $(@D)
-	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: fathom' \
-	  'Description: inference for DeepSeek-family models' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lfathom' \
-	  'Requires.private: $(LIB_PKGS)' 'Libs.private: -lgomp -lm' 'Cflags: -I$${includedir}' >$@
 
 # kernels for one instruction set live in files that say so
 $(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
@@ -155,7 +149,9 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 	install -m 644 $(BUILD)/libfathom.a $(LIB_SO) $(DESTLIB)/
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so.$(SOVERSION)
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so
-	install -m 644 $(BUILD)/fathom.pc $(DESTLIB)/pkgconfig/
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: fathom' \
+	  'Description: inference for DeepSeek-family models' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lfathom' \
+	  'Requires.private: $(LIB_PKGS)' 'Libs.private: -lgomp -lm' 'Cflags: -I$${includedir}' >$(DESTLIB)/pkgconfig/fathom.pc
 
 .PHONY: uninstall
 uninstall: ## remove what install put there

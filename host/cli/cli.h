@@ -10,6 +10,10 @@
     X(detokenize, "Show the text of ids")                         \
     X(render, "Show the prompt text of a conversation")           \
     X(inspect, "Show a model's architecture, tensors and memory") \
+    X(logits, "Write the logits of a prompt to a file")           \
+    X(trace, "Show which experts each token visits")              \
+    X(quantize, "Turn a model into FP8")                          \
+    X(bench, "Measure a model's speed")                           \
     X(devices, "Show the CPU, memory and backends of this machine")
 
 typedef struct cli_command {
