@@ -4,9 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/memory.h"
-#include "host/base/threads.h"
-#include "host/model/codes.h"
 #include "host/model/rope.h"
 #include "host/model/weights_table.h"
 
@@ -18,7 +15,6 @@ typedef struct loader {
     const fa_tensors *ts;
     const fa_weights_options *options;
     bool gguf;
-    fa_team *team; /* for the scan of FP8 codes */
     fa_arena *arena;
     int64_t done, total; /* bytes, for progress */
 } loader;
@@ -69,8 +65,8 @@ static fa_status floats_of(loader *l, const fa_tensor *t, int64_t n, const float
     return FA_OK;
 }
 
-/* The block scales of an FP8 weight, and that none of its codes is NaN. */
-static fa_status load_fp8(loader *l, fa_weight *w, const fa_tensor *t, fa_error *e) {
+/* The block scales of an FP8 weight. */
+static fa_status load_scales(loader *l, fa_weight *w, const fa_tensor *t, fa_error *e) {
     char name[NAME_TEXT + 16];
     snprintf(name, sizeof name, "%s_scale_inv", t->name);
     const fa_tensor *scale = fa_tensors_find(l->ts, name);
@@ -87,18 +83,15 @@ static fa_status load_fp8(loader *l, fa_weight *w, const fa_tensor *t, fa_error 
         return fa_fail(e, FA_EUNSUPPORTED, "%s: tensor %s: block scales of type %s are not supported", scale->file,
                        name, fa_dtype_get(scale->type)->name);
     }
-    fa_status s = floats_of(l, scale, want[0] * want[1], &w->scale, e);
-    if (!s && !fa_codes_finite(l->team, t->type, t->data, t->bytes))
-        s = fa_fail(e, FA_EFORMAT, "%s: tensor %s: has a NaN or infinity code", t->file, t->name);
-    return s;
+    return floats_of(l, scale, want[0] * want[1], &w->scale, e);
 }
 
-/* Makes `w` [rows, cols] a view of `t` and gives it to the backend. */
+/* Makes `w` [rows, cols] a view of `t` and gives it to the backend, which looks for NaN codes. */
 static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_t rows, int64_t cols, fa_error *e) {
     fa_status s = check_shape(l, t, rows, cols, e);
     if (s) return s;
     *w = (fa_weight){.name = t->name, .type = t->type, .rows = rows, .cols = cols, .data = t->data};
-    if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_fp8(l, w, t, e);
+    if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_scales(l, w, t, e);
     if (s) return s;
     s = l->options->backend->weight(l->options->backend, w, e);
     if (s) return fa_error_prefix(e, s, "%s", t->file);
@@ -250,11 +243,8 @@ fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *t
     *w = (fa_weights){0};
     loader l = {.c = c, .ts = ts, .options = options, .gguf = fa_tensors_gguf(ts) != NULL, .arena = &w->arena};
     l.total = fa_tensors_file_bytes(ts);
-    fa_status s = fa_team_open(&l.team, 0, FA_NODE_INTERLEAVE, e);
-    if (s) return s;
-    s = load_all(&l, w, e);
+    fa_status s = load_all(&l, w, e);
     if (!s) advance(&l, l.total - l.done);
-    fa_team_close(l.team);
     return s;
 }
 
