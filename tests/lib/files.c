@@ -45,8 +45,8 @@ uint8_t *check_read(const char *path, size_t *bytes) {
 }
 
 void check_put(check_bytes *b, const void *data, size_t bytes) {
-    if (b->n + bytes > b->capacity) {
-        b->capacity = 2 * (b->n + bytes);
+    if (b->n + bytes >= b->capacity) {
+        b->capacity = 2 * (b->n + bytes) + 1;
         b->data = realloc(b->data, b->capacity);
         CHECK(b->data);
     }
