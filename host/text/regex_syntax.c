@@ -34,7 +34,8 @@ static bool follows(const translation *t, const char *text) {
     return t->n - t->at >= n && memcmp(t->p + t->at, text, n) == 0;
 }
 
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+/* Oniguruma takes the characters below U+0100 from a table for Latin-1, which adds the superscripts and fractions. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe"
 
 /* Escapes whose meaning differs, outside and inside of a class; NULL: refused there. */
 static const struct {
@@ -60,20 +61,25 @@ static const struct {
     {'e', "\\e", "\\e"},
 };
 
-/* PCRE2 reads the bare name of a script as its extensions, Oniguruma as the script itself. */
-static const char *const scripts[] = {"Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Thai"};
+/* Properties by long names. PCRE2 reads the bare name of a script as its extensions, Oniguruma as the script itself. */
+static const struct {
+    const char *name, *to;
+} properties[] = {{"Alphabetic", "Alphabetic"}, {"Han", "sc:Han"},          {"Hiragana", "sc:Hiragana"},
+                  {"Katakana", "sc:Katakana"},  {"Hangul", "sc:Hangul"},    {"Latin", "sc:Latin"},
+                  {"Greek", "sc:Greek"},        {"Cyrillic", "sc:Cyrillic"}};
 
-/* \p{..} and \P{..}: general categories by their short names, and the scripts above. */
+/* \p{..} and \P{..}: general categories by their short names, and the names above. */
 static fa_status property(translation *t) {
     const char *name = t->p + t->at + 3, *end = memchr(name, '}', t->n - t->at < 3 ? 0 : t->n - t->at - 3);
     if (!end || name[-1] != '{') return refuse(t, "a property without braces");
     size_t length = (size_t)(end - name);
     if (length - (length && *name == '^') <= 2) return pass(t, length + 4);
-    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-        if (strlen(scripts[i]) != length || memcmp(scripts[i], name, length) != 0) continue;
+    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
+        if (strlen(properties[i].name) != length || memcmp(properties[i].name, name, length) != 0) continue;
         fa_status s = pass(t, 3);
-        if (!s) s = put(t, "sc:");
-        return s ? s : pass(t, length + 1);
+        if (!s) s = put(t, properties[i].to);
+        t->at += length;
+        return s ? s : pass(t, 1);
     }
     return refuse(t, "a property by a long name");
 }

@@ -154,7 +154,9 @@ static fa_status load_punctuation(fa_builder *b, const json_t *v) {
 
 static fa_status load_whitespace(fa_builder *b, const json_t *v) {
     (void)v;
-    return add_regex_split(b, "[\\w\\u200c\\u200d]+|[^\\w\\s\\u200c\\u200d]+", FA_SPLIT_REMOVED, true);
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d" /* \w of Rust, which this step is written in */
+    return add_regex_split(b, "[" WORD "]+|[^" WORD "\\s]+", FA_SPLIT_REMOVED, true);
+#undef WORD
 }
 
 static fa_status load_whitespace_split(fa_builder *b, const json_t *v) {

@@ -77,14 +77,15 @@ static fa_status load_vocab(fa_builder *b, const json_t *vocab) {
     return FA_OK;
 }
 
-static fa_status load_added(fa_builder *b, const json_t *added) {
+static fa_status load_added(fa_builder *b, const json_t *vocab, const json_t *added) {
     size_t i;
     const json_t *v;
     json_array_foreach(added, i, v) {
         const json_t *content = json_object_get(v, "content");
         if (!json_is_string(content))
             return fa_fail(b->e, FA_EFORMAT, "%s: added_tokens[%zu].content: expected a string", b->name, i);
-        fa_added_spec spec = {.id = json_integer_value(json_object_get(v, "id")),
+        const json_t *id = json_object_get(vocab, json_string_value(content)); /* counts more than the token's own */
+        fa_added_spec spec = {.id = json_integer_value(id ? id : json_object_get(v, "id")),
                               .content = json_string_value(content),
                               .bytes = json_string_length(content)};
         fa_status s = fa_json_bool(v, "special", false, &spec.special, b->name, b->e);
@@ -194,7 +195,7 @@ static fa_status load_tokens(fa_builder *b, const json_t *root, const json_t *mo
     fa_status s = count_ids(b, vocab, added, &count);
     if (!s) s = fa_builder_tokens(b, count);
     if (!s) s = load_vocab(b, vocab);
-    if (!s) s = load_added(b, added);
+    if (!s) s = load_added(b, vocab, added);
     return s ? s : fa_builder_maps(b);
 }
 
