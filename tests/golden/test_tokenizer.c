@@ -8,6 +8,7 @@
 #include "host/base/json.h"
 #include "host/text/tokenizer.h"
 #include "tests/lib/check.h"
+#include "tests/lib/files.h"
 
 static json_t *load_json(const char *name) {
     char *path = check_golden(name);
@@ -236,10 +237,135 @@ static void smollm2_equal(void *arg) {
     fa_tokenizer_close(t);
 }
 
+/* ---- the same tokenizers as GGUF vocabularies */
+
+typedef struct gguf_case {
+    const char *folder, *pre; /* pre: NULL for SentencePiece's scores */
+} gguf_case;
+
+/* One entry of a vocabulary as GGUF has it: text, kind and score. */
+typedef struct entry_of_gguf {
+    const char *text;
+    uint32_t type;
+    float score;
+} entry_of_gguf;
+
+enum { MAX_ENTRIES = 130000 };
+
+/* Tokens by id; the order of the merges becomes the scores of what they make. */
+static size_t list_tokens(const json_t *root, entry_of_gguf *list) {
+    const json_t *model = json_object_get(root, "model"), *v;
+    const char *text;
+    size_t i, n = 0;
+    json_object_foreach((json_t *)json_object_get(model, "vocab"), text, v) {
+        size_t id = (size_t)json_integer_value(v);
+        list[id] = (entry_of_gguf){text, strlen(text) == 6 && !strncmp(text, "<0x", 3) ? 6 : 1, -1e6f};
+        n = id + 1 > n ? id + 1 : n;
+    }
+    json_array_foreach(json_object_get(root, "added_tokens"), i, v) {
+        size_t id = (size_t)json_integer_value(json_object_get(v, "id"));
+        text = json_string_value(json_object_get(v, "content"));
+        list[id] = (entry_of_gguf){text, json_is_true(json_object_get(v, "special")) ? 3 : 4, 0};
+        n = id + 1 > n ? id + 1 : n;
+    }
+    json_array_foreach(json_object_get(model, "merges"), i, v) {
+        if (!json_is_array(v)) continue;
+        char joined[512];
+        snprintf(joined, sizeof joined, "%s%s", json_string_value(json_array_get(v, 0)),
+                 json_string_value(json_array_get(v, 1)));
+        const json_t *id = json_object_get(json_object_get(model, "vocab"), joined);
+        list[json_integer_value(id)].score = -(float)i;
+    }
+    return n;
+}
+
+static void put_array(check_bytes *b, const char *key, uint32_t type, size_t n) {
+    check_gguf_text(b, key);
+    check_put_int(b, 9, 4);
+    check_put_int(b, type, 4);
+    check_put_int(b, n, 8);
+}
+
+static void put_merges(check_bytes *b, const json_t *merges) {
+    size_t i;
+    const json_t *v;
+    put_array(b, "tokenizer.ggml.merges", 8, json_array_size(merges));
+    json_array_foreach(merges, i, v) {
+        char joined[1024];
+        snprintf(joined, sizeof joined, "%s %s", json_string_value(json_array_get(v, 0)),
+                 json_string_value(json_array_get(v, 1)));
+        check_gguf_text(b, json_is_string(v) ? json_string_value(v) : joined);
+    }
+}
+
+/* The bytes of a GGUF file with the vocabulary of a tokenizer.json. */
+static check_bytes to_gguf(const json_t *root, const char *pre) {
+    entry_of_gguf *list = calloc(MAX_ENTRIES, sizeof *list);
+    size_t n = list_tokens(root, list);
+    check_bytes b = {0};
+    check_gguf_header(&b, 0, 5);
+    check_gguf_key_text(&b, "tokenizer.ggml.model", pre ? "gpt2" : "llama");
+    put_array(&b, "tokenizer.ggml.tokens", 8, n);
+    for (size_t i = 0; i < n; i++) check_gguf_text(&b, list[i].text);
+    put_array(&b, "tokenizer.ggml.token_type", 5, n);
+    for (size_t i = 0; i < n; i++) check_put_int(&b, list[i].type, 4);
+    if (pre) {
+        check_gguf_key_text(&b, "tokenizer.ggml.pre", pre);
+        put_merges(&b, json_object_get(json_object_get(root, "model"), "merges"));
+    } else {
+        put_array(&b, "tokenizer.ggml.scores", 6, n);
+        for (size_t i = 0; i < n; i++) check_put(&b, &list[i].score, sizeof list[i].score);
+        check_gguf_key_u32(&b, "tokenizer.ggml.bos_token_id", 1);
+    }
+    free(list);
+    return b;
+}
+
+static fa_tokenizer *open_as_gguf(const gguf_case *c) {
+    json_t *root = load_golden(c->folder, "tokenizer.json");
+    check_bytes b = to_gguf(root, c->pre);
+    json_decref(root);
+    char *dir = check_scratch(), *path = check_write(dir, "vocabulary.gguf", b.data, b.n);
+    fa_tokenizer *t;
+    fa_error e = {0};
+    fa_status s = fa_tokenizer_open(&t, path, &e);
+    check_remove(dir);
+    free(dir);
+    free(path);
+    free(b.data);
+    CHECK_OK(s, &e);
+    return t;
+}
+
+static void gguf_equal(void *arg) {
+    const gguf_case *c = arg;
+    fa_tokenizer *t = open_as_gguf(c);
+    json_t *golden = load_golden(c->folder, "golden.json"), *strings = load_json("tokenizer/strings.json");
+    size_t i;
+    const json_t *v;
+    json_array_foreach(strings, i, v) {
+        const json_t *ids = json_array_get(json_object_get(golden, "ids"), i);
+        check_encode(t, json_string_value(v), json_string_length(v), NULL, ids, "string", i);
+        fa_ids list = ids_of(ids);
+        const json_t *text = entry(golden, "decode_differs", i, v);
+        check_decode(t, &list, false, json_string_value(text), json_string_length(text), "decode", i);
+        fa_ids_free(&list);
+    }
+    json_decref(golden);
+    json_decref(strings);
+    fa_tokenizer_close(t);
+}
+
 #define FOLDER(name)                                                       \
     {"ids equal: " name, encodes_equal, "tokenizer/" name},                \
         {"decoded text equal: " name, decodes_equal, "tokenizer/" name}, { \
         "stream equals decode: " name, streams_equal, "tokenizer/" name    \
+    }
+#define GGUF(name, pre)                                        \
+    {                                                          \
+        "ids equal as GGUF: " name, gguf_equal, &(gguf_case) { \
+            "tokenizer/" name, pre                             \
+        }                                                      \
     }
 #define MODEL(name) \
     { "prompt ids equal: " name, prompts_equal, name }
@@ -264,6 +390,13 @@ static const check_case cases[] = {
     MODEL("r1-distill-llama-tiny"),
     MODEL("r1-distill-qwen-tiny"),
     MODEL("r1-distill-qwen-tiny-untied"),
+    GGUF("deepseek-coder", "deepseek-coder"),
+    GGUF("deepseek-llm", "deepseek-llm"),
+    GGUF("deepseek-v3-real", "deepseek-v3"),
+    GGUF("gpt2", "gpt-2"),
+    GGUF("llama3", "llama-bpe"),
+    GGUF("qwen2", "deepseek-r1-qwen"),
+    GGUF("llama-legacy", NULL),
     {"ids equal through GGUF: smollm2", smollm2_equal, NULL},
 };
 
