@@ -6,73 +6,9 @@
 #include <string.h>
 
 #include "host/format/fp8.h"
-#include "host/format/safetensors.h"
 #include "tests/lib/check.h"
-#include "tests/lib/files.h"
 #include "tests/lib/golden_model.h"
-
-/* The folder's tensors as a list that can be changed and saved. */
-typedef struct copy {
-    fa_tensors *ts;
-    fa_tensor_spec *specs;
-    int64_t n;
-    char *scratch;
-} copy;
-
-static void copy_open(copy *c) {
-    fa_error e;
-    char *dir = check_golden("deepseek-v3-tiny-fp8"), path[512];
-    CHECK_OK(fa_tensors_open(&c->ts, dir, &e), &e);
-    c->n = fa_tensors_count(c->ts);
-    c->specs = must_alloc((size_t)c->n * sizeof *c->specs);
-    for (int64_t i = 0; i < c->n; i++) {
-        const fa_tensor *t = fa_tensors_at(c->ts, i);
-        c->specs[i] = (fa_tensor_spec){.name = t->name, .type = t->type, .n_dims = t->n_dims, .data = t->data};
-        memcpy(c->specs[i].shape, t->shape, sizeof t->shape);
-    }
-    c->scratch = check_scratch();
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    size_t bytes;
-    uint8_t *config = check_read(path, &bytes);
-    free(check_write(c->scratch, "config.json", config, bytes));
-    free(config);
-    free(dir);
-}
-
-static void copy_close(copy *c) {
-    check_remove(c->scratch);
-    fa_tensors_close(c->ts);
-    free(c->specs);
-    free(c->scratch);
-}
-
-static void copy_save(const copy *c) {
-    fa_error e;
-    char path[512];
-    snprintf(path, sizeof path, "%s/model.safetensors", c->scratch);
-    CHECK_OK(fa_safetensors_save(path, c->specs, c->n, &e), &e);
-}
-
-static fa_tensor_spec *spec_of(copy *c, const char *name) {
-    for (int64_t i = 0; i < c->n; i++)
-        if (!strcmp(c->specs[i].name, name)) return &c->specs[i];
-    check_fail(__FILE__, __LINE__, "no such tensor", "%s", name);
-}
-
-static int64_t elements(const fa_tensor_spec *s) {
-    int64_t n = 1;
-    for (int i = 0; i < s->n_dims; i++) n *= s->shape[i];
-    return n;
-}
-
-/* A changeable copy of a tensor's data; `to_free` keeps it. */
-static void *own_data(fa_tensor_spec *s, void **to_free) {
-    size_t bytes = (size_t)fa_dtype_bytes(s->type, elements(s));
-    *to_free = must_alloc(bytes);
-    memcpy(*to_free, s->data, bytes);
-    s->data = *to_free;
-    return *to_free;
-}
+#include "tests/lib/model_copy.h"
 
 static fa_status try_open(const char *path, int32_t positions, fa_error *e) {
     fa_backend *b;
@@ -88,6 +24,7 @@ static fa_status try_open(const char *path, int32_t positions, fa_error *e) {
     return s;
 }
 
+#define FOLDER "deepseek-v3-tiny-fp8"
 #define EXPERT "model.layers.1.mlp.experts.3.up_proj.weight"
 
 typedef enum edit { DROP = 0, RESHAPE, FIRST_NAN, MIDDLE_NAN, LAST_NAN, SCALE_NAN, TO_I32 } edit;
@@ -123,12 +60,12 @@ static const refusal refusals[] = {
 
 static void refused(void *arg) {
     const refusal *r = arg;
-    copy c;
-    copy_open(&c);
-    fa_tensor_spec *s = spec_of(&c, r->tensor);
+    model_copy c;
+    model_copy_open(&c, FOLDER);
+    fa_tensor_spec *s = model_copy_tensor(&c, r->tensor);
     void *data = NULL;
     switch (r->edit) {
-    case DROP: *s = c.specs[--c.n]; break;
+    case DROP: model_copy_drop(&c, r->tensor); break;
     case RESHAPE:
         if (s->n_dims == 1) {
             s->n_dims = 2, s->shape[1] = s->shape[0], s->shape[0] = 1;
@@ -139,22 +76,22 @@ static void refused(void *arg) {
             s->shape[0] = s->shape[1], s->shape[1] = rows;
         }
         break;
-    case FIRST_NAN: *(uint8_t *)own_data(s, &data) = 0xff; break;
-    case MIDDLE_NAN: ((uint8_t *)own_data(s, &data))[elements(s) / 2 + 3] = 0x7f; break;
-    case LAST_NAN: ((uint8_t *)own_data(s, &data))[elements(s) - 1] = 0x7f; break;
-    case SCALE_NAN: ((float *)own_data(s, &data))[1] = NAN; break;
+    case FIRST_NAN: *(uint8_t *)model_copy_data(s, &data) = 0xff; break;
+    case MIDDLE_NAN: ((uint8_t *)model_copy_data(s, &data))[model_copy_elements(s) / 2 + 3] = 0x7f; break;
+    case LAST_NAN: ((uint8_t *)model_copy_data(s, &data))[model_copy_elements(s) - 1] = 0x7f; break;
+    case SCALE_NAN: ((float *)model_copy_data(s, &data))[1] = NAN; break;
     case TO_I32:
-        data = must_alloc((size_t)elements(s) * 4);
+        data = must_alloc((size_t)model_copy_elements(s) * 4);
         s->type = FA_I32, s->data = data;
         break;
     }
-    copy_save(&c);
+    model_copy_save(&c);
     fa_error e;
     fa_status status = try_open(c.scratch, 64, &e);
     CHECK(status == r->status, "%s: %s", fa_status_name(status), e.text);
     CHECK(strstr(e.text, r->says) && strstr(e.text, c.scratch), "%s", e.text);
     free(data);
-    copy_close(&c);
+    model_copy_close(&c);
 }
 
 static void logits_of(const char *path, float *logits) {
@@ -174,14 +111,14 @@ enum { LOGITS = 7 * 1040 };
 static void scales_of(fa_dtype type) {
     float *as_type = must_alloc(LOGITS * sizeof(float)), *as_f32 = must_alloc(LOGITS * sizeof(float));
     for (int wide = 0; wide < 2; wide++) {
-        copy c;
-        copy_open(&c);
+        model_copy c;
+        model_copy_open(&c, FOLDER);
         void **to_free = must_alloc((size_t)c.n * sizeof *to_free);
         for (int64_t i = 0; i < c.n; i++) {
             fa_tensor_spec *s = &c.specs[i];
             if (!strstr(s->name, "_scale_inv")) continue;
-            float *v = own_data(s, &to_free[i]);
-            for (int64_t k = 0; k < elements(s); k++) {
+            float *v = model_copy_data(s, &to_free[i]);
+            for (int64_t k = 0; k < model_copy_elements(s); k++) {
                 int exponent = ilogbf(v[k]);
                 uint16_t bits = fa_bf16_encode(v[k]);
                 if (wide)
@@ -193,11 +130,11 @@ static void scales_of(fa_dtype type) {
             }
             if (!wide) s->type = type;
         }
-        copy_save(&c);
+        model_copy_save(&c);
         logits_of(c.scratch, wide ? as_f32 : as_type);
         for (int64_t i = 0; i < c.n; i++) free(to_free[i]);
         free(to_free);
-        copy_close(&c);
+        model_copy_close(&c);
     }
     CHECK(!memcmp(as_type, as_f32, LOGITS * sizeof(float)), "%g, %g", as_type[0], as_f32[0]);
     free(as_type);
@@ -220,10 +157,10 @@ static void e5m2_weight(void *unused) {
     static const char name[] = "model.layers.0.mlp.down_proj.weight";
     float *as_e5m2 = must_alloc(LOGITS * sizeof(float)), *as_f32 = must_alloc(LOGITS * sizeof(float));
     for (int wide = 0; wide < 2; wide++) {
-        copy c;
-        copy_open(&c);
-        fa_tensor_spec *s = spec_of(&c, name);
-        const float *scale = spec_of(&c, "model.layers.0.mlp.down_proj.weight_scale_inv")->data;
+        model_copy c;
+        model_copy_open(&c, FOLDER);
+        fa_tensor_spec *s = model_copy_tensor(&c, name);
+        const float *scale = model_copy_tensor(&c, "model.layers.0.mlp.down_proj.weight_scale_inv")->data;
         int64_t rows = s->shape[0], cols = s->shape[1], across = (cols + 127) / 128;
         float *values = must_alloc((size_t)(rows * cols) * sizeof *values);
         uint8_t *codes = must_alloc((size_t)(rows * cols));
@@ -233,11 +170,11 @@ static void e5m2_weight(void *unused) {
         }
         s->type = wide ? FA_F32 : FA_F8_E5M2;
         s->data = wide ? (void *)values : codes;
-        copy_save(&c);
+        model_copy_save(&c);
         logits_of(c.scratch, wide ? as_f32 : as_e5m2);
         free(values);
         free(codes);
-        copy_close(&c);
+        model_copy_close(&c);
     }
     CHECK(!memcmp(as_e5m2, as_f32, LOGITS * sizeof(float)), "%g, %g", as_e5m2[0], as_f32[0]);
     free(as_e5m2);
@@ -246,17 +183,63 @@ static void e5m2_weight(void *unused) {
 
 static void e5m2_infinity(void *unused) {
     (void)unused;
-    copy c;
-    copy_open(&c);
-    fa_tensor_spec *s = spec_of(&c, EXPERT);
-    uint8_t *codes = must_alloc((size_t)elements(s));
-    codes[elements(s) - 2] = 0x7c;
+    model_copy c;
+    model_copy_open(&c, FOLDER);
+    fa_tensor_spec *s = model_copy_tensor(&c, EXPERT);
+    uint8_t *codes = must_alloc((size_t)model_copy_elements(s));
+    codes[model_copy_elements(s) - 2] = 0x7c;
     s->type = FA_F8_E5M2, s->data = codes;
-    copy_save(&c);
+    model_copy_save(&c);
     fa_error e;
     CHECK(try_open(c.scratch, 64, &e) == FA_EFORMAT && strstr(e.text, EXPERT), "%s", e.text);
     free(codes);
-    copy_close(&c);
+    model_copy_close(&c);
+}
+
+/* The logits of a prompt's rows must be golden's. */
+static void golden_logits(const char *folder, const char *path, const char *blob, bool mtp) {
+    golden g;
+    runner r;
+    golden_open(&g, folder);
+    runner_open(&r, &(runner_options){.path = path, .numerics = FA_W8A16, .mtp = mtp});
+    const golden_prompt *p = &g.prompts[1];
+    int64_t n = (int64_t)p->n * r.vocab;
+    float *found = must_alloc((size_t)n * sizeof *found);
+    runner_prompt(&r, 0, p->ids, p->n, p->n, found, NULL);
+    runner_row rows[GOLDEN_MAX_IDS] = {{0}};
+    for (int t = 0; t < p->n; t++) rows[t] = (runner_row){0, t, p->ids[t + 1]};
+    if (mtp) runner_mtp(&r, rows, p->n, found);
+    golden_close_to(blob, found, golden_blob(&g, p->name, blob, n), n);
+    free(found);
+    runner_close(&r);
+    golden_close(&g);
+}
+
+/* Qwen2 is Llama with biases: one model under both names. */
+static void llama_bias(void *unused) {
+    (void)unused;
+    model_copy c;
+    model_copy_open(&c, "r1-distill-qwen-tiny");
+    model_copy_config(&c, "{\"architectures\":[\"LlamaForCausalLM\"],\"attention_bias\":true}");
+    model_copy_save(&c);
+    golden_logits("r1-distill-qwen-tiny", c.scratch, "logits", false);
+    fa_error e;
+    model_copy_drop(&c, "model.layers.1.self_attn.k_proj.bias");
+    model_copy_save(&c);
+    CHECK(try_open(c.scratch, 64, &e) == FA_EFORMAT && strstr(e.text, "k_proj.bias: missing"), "%s", e.text);
+    model_copy_close(&c);
+}
+
+/* The releases store embedding and head again with the MTP layer; a file may leave them out. */
+static void mtp_shares(void *unused) {
+    (void)unused;
+    model_copy c;
+    model_copy_open(&c, "deepseek-v3-tiny-mtp");
+    model_copy_drop(&c, "model.layers.2.embed_tokens.weight");
+    model_copy_drop(&c, "model.layers.2.shared_head.head.weight");
+    model_copy_save(&c);
+    golden_logits("deepseek-v3-tiny-mtp", c.scratch, "mtp_logits", true);
+    model_copy_close(&c);
 }
 
 static void bad_options(void *unused) {
@@ -355,18 +338,20 @@ static void bad_steps(void *unused) {
 int main(int argc, char **argv) {
     enum { N = sizeof refusals / sizeof *refusals };
     static char names[N][96];
-    check_case cases[N + 7] = {
+    check_case cases[N + 9] = {
         {"BF16 block scales are accepted", bf16_scales, NULL},
         {"E8M0 block scales are accepted", e8m0_scales, NULL},
         {"an E5M2 weight is accepted", e5m2_weight, NULL},
         {"an infinity in an E5M2 weight is refused by name", e5m2_infinity, NULL},
+        {"a llama with attention_bias", llama_bias, NULL},
+        {"an MTP layer that shares embedding and head", mtp_shares, NULL},
         {"paths and context lengths are checked", bad_options, NULL},
         {"progress and memory are reported", reports, NULL},
         {"a step outside the limits is refused", bad_steps, NULL},
     };
     for (int i = 0; i < N; i++) {
         snprintf(names[i], sizeof names[i], "refused by name: %s", refusals[i].name);
-        cases[7 + i] = (check_case){names[i], refused, (void *)&refusals[i]};
+        cases[9 + i] = (check_case){names[i], refused, (void *)&refusals[i]};
     }
-    return check_main(argc, argv, cases, N + 7);
+    return check_main(argc, argv, cases, N + 9);
 }
