@@ -25,13 +25,13 @@ INLINE vec_f fma_lanes(vec_f a, vec_f b, vec_f c) {
 }
 
 /* Sums of the lanes of eight vectors. */
-INLINE vec_i sum_lanes(const vec_i *v) {
+INLINE vec_u sum_lanes(const vec_u *v) {
     __m256i four[2];
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++)
         four[i] = _mm256_hadd_epi32(_mm256_hadd_epi32((__m256i)v[4 * i], (__m256i)v[4 * i + 1]),
                                     _mm256_hadd_epi32((__m256i)v[4 * i + 2], (__m256i)v[4 * i + 3]));
-    return (vec_i)_mm256_add_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
+    return (vec_u)_mm256_add_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
                                    _mm256_permute2x128_si256(four[0], four[1], 0x31));
 }
 

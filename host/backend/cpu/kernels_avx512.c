@@ -36,13 +36,13 @@ INLINE __m512i add_quarters(__m512i a, __m512i b) {
 }
 
 /* Sums of the lanes of sixteen vectors. */
-INLINE vec_i sum_lanes(const vec_i *v) {
+INLINE vec_u sum_lanes(const vec_u *v) {
     __m512i four[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++)
         four[i] = add_pairs(add_pairs((__m512i)v[4 * i], (__m512i)v[4 * i + 1]),
                             add_pairs((__m512i)v[4 * i + 2], (__m512i)v[4 * i + 3]));
-    return (vec_i)add_quarters(add_quarters(four[0], four[1]), add_quarters(four[2], four[3]));
+    return (vec_u)add_quarters(add_quarters(four[0], four[1]), add_quarters(four[2], four[3]));
 }
 
 /* LANES bytes as integers. */

@@ -20,8 +20,8 @@ INLINE vec_f fma_lanes(vec_f a, vec_f b, vec_f c) {
 }
 
 /* Sums of the lanes of four vectors. */
-INLINE vec_i sum_lanes(const vec_i *v) {
-    vec_i half[2];
+INLINE vec_u sum_lanes(const vec_u *v) {
+    vec_u half[2];
     for (int i = 0; i < 2; i++)
         half[i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){0, 1, 4, 5}) +
                   __builtin_shuffle(v[2 * i], v[2 * i + 1], (vec_i){2, 3, 6, 7});

@@ -76,7 +76,7 @@ void fa_cpu_quantise(const fa_cpu *c, const float *x, int64_t ldx, int64_t n_row
  * the caller's thread. */
 void fa_cpu_run(const fa_cpu *c, int64_t n, int64_t cost, fa_work *work, void *ctx);
 
-/* FA_EFORMAT when an FP8 weight has a NaN code or a scale that is not finite. */
+/* FA_EFORMAT when an E4M3 weight has a NaN code. */
 fa_status fa_cpu_check_codes(const fa_cpu *c, const fa_weight *w, fa_error *e);
 
 /* Floats of scratch that attention needs for each thread. */

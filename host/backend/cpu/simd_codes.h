@@ -20,7 +20,7 @@ enum {
 static const float ROUNDER = 196608.0f; /* 1.5 * 2^17 */
 
 /* Adds the products of one weight block's row and nx activation blocks, as bits on top of ROUNDER's, to sum[nx]. */
-INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i *sum) {
+INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_u *sum) {
     vec_f rounder = splat(ROUNDER);
 #pragma GCC unroll 8
     for (int g = 0; g < CPU_BLOCK / GROUP; g++) {
@@ -30,7 +30,7 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i
         for (int p = 0; p < 4; p++)
 #pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
-                sum[t] += (vec_i)fma_lanes(w[p], load(x[t] + g * GROUP + p * LANES), rounder);
+                sum[t] += (vec_u)fma_lanes(w[p], load(x[t] + g * GROUP + p * LANES), rounder);
                 settle(&sum[t]);
             }
     }
@@ -39,7 +39,7 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_i
 /* The sums of LANES rows (first .. first + LANES - 1 of the tile) in one block, for nx activation rows: sums[t]. */
 INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_t b, const float *const *x, int nx,
                        vec_i *sums) {
-    vec_i lanes[TOGETHER][LANES];
+    vec_u lanes[TOGETHER][LANES];
     int64_t at = b * CPU_BLOCK, width = tile->cols - at;
     uint8_t padded[CPU_BLOCK];
     const float *x_block[TOGETHER];
@@ -55,16 +55,16 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
             memcpy(padded, codes, (size_t)width);
             codes = padded;
         }
-        vec_i sum[TOGETHER];
+        vec_u sum[TOGETHER];
 #pragma GCC unroll 4
-        for (int t = 0; t < nx; t++) sum[t] = (vec_i){0};
+        for (int t = 0; t < nx; t++) sum[t] = (vec_u){0};
         add_block(codes, x_block, nx, sum);
 #pragma GCC unroll 4
         for (int t = 0; t < nx; t++) lanes[t][r] = sum[t];
     }
-    int32_t rounders = (int32_t)((uint32_t)CPU_BLOCK * fa_bits(ROUNDER));
+    uint32_t rounders = CPU_BLOCK * fa_bits(ROUNDER);
 #pragma GCC unroll 4
-    for (int t = 0; t < nx; t++) sums[t] = sum_lanes(lanes[t]) - rounders;
+    for (int t = 0; t < nx; t++) sums[t] = (vec_i)(sum_lanes(lanes[t]) - rounders);
 }
 
 /* One tile and nx activation rows; nx is a constant wherever this is inlined. */
@@ -164,20 +164,20 @@ static float quantise(const float *x, int n, float *values) {
     return scale;
 }
 
-/* Compares a whole run at once and looks for the element only where there is one. */
+/* Whole runs are compared at once; the element is looked for only where there is one. */
 static int64_t find_nan(const uint8_t *codes, int64_t n) {
+    enum { RUN = 8 };
     int64_t i = 0;
-    for (; i + 8 * 4 * LANES <= n; i += 8 * 4 * LANES) {
+    for (; i + RUN * GROUP <= n; i += RUN * GROUP) {
         vec_bytes found = {0};
 #pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) {
-            vec_bytes c = *(const vec_bytes_at *)(codes + i + j * 4 * LANES);
+        for (int j = 0; j < RUN; j++) {
+            vec_bytes c = *(const vec_bytes_at *)(codes + i + j * GROUP);
             found |= (vec_bytes)((c & 0x7F) == 0x7F);
         }
-        vec_i any = (vec_i)found;
-        int32_t bits = 0;
-        for (int j = 0; j < LANES; j++) bits |= any[j];
-        if (bits) break;
+        int32_t any = 0;
+        for (int j = 0; j < LANES; j++) any |= ((vec_i)found)[j];
+        if (any) break;
     }
     for (; i < n; i++)
         if ((codes[i] & 0x7F) == 0x7F) return i;

@@ -63,7 +63,7 @@ INLINE vec_f choose(vec_i mask, vec_f a, vec_f b) {
 
 /* The sum is kept in its register here: left alone, the compiler collects the terms of a long chain of integer additions, runs out of
  * registers and adds them at the end. */
-INLINE void settle(vec_i *sum) {
+INLINE void settle(vec_u *sum) {
 #if defined(__x86_64__)
     __asm__("" : "+v"(*sum));
 #else
