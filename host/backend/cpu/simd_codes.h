@@ -36,9 +36,11 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_u
     }
 }
 
-/* The sums of LANES rows (first .. first + LANES - 1 of the tile) in one block, for nx activation rows: sums[t]. */
-INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_t b, const float *const *x, int nx,
-                       vec_i *sums) {
+/* The sums of LANES rows of the tile in one block, for nx activation rows: sums[t]. Meanwhile the next tile comes into L2, from
+ * one end to the other, since the CPU's own prefetcher follows such a stream and runs ahead of it. (Into L1 it would take the
+ * few buffers that wait for memory there.) */
+INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_t b, const uint8_t *next,
+                       const float *const *x, int nx, vec_i *sums) {
     vec_u lanes[TOGETHER][LANES];
     int64_t at = b * CPU_BLOCK, width = tile->cols - at;
     uint8_t padded[CPU_BLOCK];
@@ -47,9 +49,8 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
     for (int t = 0; t < nx; t++) x_block[t] = x[t] + at;
     for (int r = 0; r < LANES; r++) {
         const uint8_t *codes = rows[r] + at;
-        const uint8_t *next = tile->next + (codes - tile->codes);
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + 64);
+        __builtin_prefetch(next + r * CPU_BLOCK, 0, 2);
+        __builtin_prefetch(next + r * CPU_BLOCK + 64, 0, 2);
         if (width < CPU_BLOCK) {
             memset(padded, 0, sizeof padded);
             memcpy(padded, codes, (size_t)width);
@@ -77,7 +78,7 @@ INLINE void code_tile(const cpu_codes *tile, const float *const *x, const float 
         float w_scale = flush(tile->scale[b]);
         for (int v = 0; v < TILE_VECTORS && v * LANES < tile->n; v++) {
             vec_i sums[TOGETHER];
-            block_sums(tile, rows + v * LANES, b, x, nx, sums);
+            block_sums(tile, rows + v * LANES, b, tile->next + (b * CPU_TILE + v * LANES) * CPU_BLOCK, x, nx, sums);
 #pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
                 float scale = x_scale[t][b] * w_scale;

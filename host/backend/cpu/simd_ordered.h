@@ -85,9 +85,8 @@ static void decode(const cpu_matrix *m, int64_t row, int n_rows, int64_t first, 
     const fa_dtype_info *info = fa_dtype_get(m->type);
     for (int r = 0; r < n_rows; r++, dst += ld) {
         const uint8_t *src = m->data + (row + r) * m->row_bytes + first / info->block_elements * info->block_bytes;
-        if (m->ahead_bytes)
-            for (int64_t i = 0; i < n * info->block_bytes; i += 64 * info->block_elements)
-                __builtin_prefetch(src + m->ahead_bytes + i / info->block_elements);
+        int64_t bytes = m->ahead_bytes ? n / info->block_elements * info->block_bytes : 0;
+        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(src + m->ahead_bytes + i, 0, 2);
         switch (m->type) {
         case FA_F8_E4M3:
             decode_e4m3(src, m->scale + ((row + r) >> m->scale_shift) * m->scale_bytes, first, n, dst);
