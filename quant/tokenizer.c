@@ -31,11 +31,13 @@ static fa_status out_of_memory(const vocabulary *v, fa_error *e) {
 }
 
 static fa_status read_strings(vocabulary *v, const char *key, int64_t *n, fa_gguf_text **out, fa_error *e) {
-    *n = fa_gguf_array_count(v->g, key);
-    if (*n < 1 || *n > MAX_TOKENS)
+    int64_t count = fa_gguf_array_count(v->g, key);
+    if (count < 1 || count > MAX_TOKENS)
         return fa_fail(e, FA_EFORMAT, "%s: %s: expected 1 to %d texts", fa_gguf_path(v->g), key, MAX_TOKENS);
-    *out = calloc((size_t)*n, sizeof **out);
-    return *out ? fa_gguf_strings(v->g, key, *out, *n, e) : out_of_memory(v, e);
+    *out = calloc((size_t)count, sizeof **out);
+    if (!*out) return out_of_memory(v, e);
+    *n = count;
+    return fa_gguf_strings(v->g, key, *out, count, e);
 }
 
 static fa_status read_kind(vocabulary *v, fa_error *e) {
@@ -47,8 +49,7 @@ static fa_status read_kind(vocabulary *v, fa_error *e) {
         return fa_fail(e, FA_EUNSUPPORTED,
                        "%s: " KEY "model: \"%.*s\" cannot be turned into a tokenizer.json (gpt2 can)",
                        fa_gguf_path(v->g), model.bytes > 80 ? 80 : (int)model.bytes, model.data ? model.data : "");
-    if (!pre.data) pre = (fa_gguf_text){"default", 7};
-    v->pre = fa_gguf_pre_find(pre.data, pre.bytes);
+    if (pre.data) v->pre = fa_gguf_pre_find(pre.data, pre.bytes);
     if (v->pre) return FA_OK;
     return fa_fail(e, FA_EUNSUPPORTED, "%s: " KEY "pre: \"%.*s\" is not supported", fa_gguf_path(v->g),
                    pre.bytes > 80 ? 80 : (int)pre.bytes, pre.data);
@@ -71,7 +72,7 @@ static fa_status read_vocabulary(vocabulary *v, fa_error *e) {
 /* ---- pieces of tokenizer.json ---- */
 
 static json_t *text_of(const vocabulary *v, int64_t id) {
-    return id < 0 ? json_null() : json_stringn(v->tokens[id].data, v->tokens[id].bytes);
+    return id < 0 || id >= v->n_tokens ? json_null() : json_stringn(v->tokens[id].data, v->tokens[id].bytes);
 }
 
 static json_t *byte_level(bool as_decoder) {
@@ -166,7 +167,7 @@ static fa_status make_config(const vocabulary *v, json_t **config, fa_error *e) 
 }
 
 fa_status fa_metadata_tokenizer(json_t **tokenizer, json_t **config, const fa_gguf *g, fa_error *e) {
-    vocabulary v = {.g = g};
+    vocabulary v = {.g = g, .pre = fa_gguf_pre_find("default", 7)};
     json_t *vocab = json_object(), *merges = json_array(), *added = json_array();
     *tokenizer = *config = NULL;
     fa_status s = vocab && merges && added ? read_vocabulary(&v, e) : out_of_memory(&v, e);

@@ -119,13 +119,18 @@ static fa_status write_quantised(writer *w, const fa_plan_tensor *t, errors *sum
     float *values = malloc((size_t)(STRIP * t->cols) * sizeof *values + 1);
     float *scales = malloc((size_t)(across * down) * sizeof *scales + 1);
     uint8_t *codes = malloc((size_t)(STRIP * t->cols) + 1);
-    fa_status s = values && scales && codes ? FA_OK : out_of_memory(t->name, e);
+    fa_status s = FA_OK;
+    if (!values || !scales || !codes) {
+        s = out_of_memory(t->name, e);
+        goto out;
+    }
     for (int64_t b = 0; b < down && !s; b++) {
         int64_t first = b * STRIP, n = t->rows - first < STRIP ? t->rows - first : STRIP;
         s = quantise_strip(t, first, n, values, codes, scales + b * across, sum, e);
         if (!s) s = put(w, number, first * t->cols, codes, n * t->cols, e);
     }
     if (!s) s = put(w, scale_number, 0, scales, across * down * (int64_t)sizeof *scales, e);
+out:
     free(values), free(scales), free(codes);
     return s;
 }
@@ -142,7 +147,11 @@ static fa_status write_converted(writer *w, const fa_plan_tensor *t, errors *sum
     int64_t number = number_of(w, t, false), width = fa_dtype_get(t->type)->block_bytes;
     float *values = malloc((size_t)(STRIP * t->cols) * sizeof *values + 1);
     uint16_t *halves = malloc((size_t)(STRIP * t->cols) * sizeof *halves + 1);
-    fa_status s = values && halves ? FA_OK : out_of_memory(t->name, e);
+    fa_status s = FA_OK;
+    if (!values || !halves) {
+        s = out_of_memory(t->name, e);
+        goto out;
+    }
     for (int64_t first = 0; first < t->rows && !s; first += STRIP) {
         int64_t rows = t->rows - first < STRIP ? t->rows - first : STRIP, n = rows * t->cols;
         s = fa_plan_read(t, first, rows, values, e);
@@ -153,6 +162,7 @@ static fa_status write_converted(writer *w, const fa_plan_tensor *t, errors *sum
         const void *bytes = t->type == FA_F32 ? (const void *)values : halves;
         s = put(w, number, first * t->cols * width, bytes, n * width, e);
     }
+out:
     free(values), free(halves);
     return s;
 }
@@ -202,17 +212,20 @@ static fa_tensor_spec spec_of(const part *p) {
 /* Makes the list of parts of tensors first .. last-1 and starts the file. */
 static fa_status start_shard(writer *w, const char *path, int64_t first, int64_t last, fa_error *e) {
     size_t most = (size_t)(2 * (last - first)) + 1;
-    fa_tensor_spec *specs = calloc(most, sizeof *specs);
+    fa_status s = FA_OK;
     w->parts = calloc(most, sizeof *w->parts);
-    fa_status s = specs && w->parts ? FA_OK : out_of_memory(path, e);
+    if (!w->parts) return out_of_memory(path, e);
     for (int64_t i = first; i < last && !s; i++) {
         const fa_plan_tensor *t = &w->plan->list[i];
         s = add_part(w, t, false, e);
         if (!s && t->type == FA_F8_E4M3) s = add_part(w, t, true, e);
     }
-    if (!s) qsort(w->parts, (size_t)w->n_parts, sizeof *w->parts, by_layout);
-    for (int64_t i = 0; i < w->n_parts && !s; i++) specs[i] = spec_of(&w->parts[i]);
-    if (!s) s = fa_safetensors_create(&w->out, path, specs, w->n_parts, e);
+    if (s) return s;
+    qsort(w->parts, (size_t)w->n_parts, sizeof *w->parts, by_layout);
+    fa_tensor_spec *specs = calloc(most, sizeof *specs);
+    if (!specs) return out_of_memory(path, e);
+    for (int64_t i = 0; i < w->n_parts; i++) specs[i] = spec_of(&w->parts[i]);
+    s = fa_safetensors_create(&w->out, path, specs, w->n_parts, e);
     free(specs);
     return s;
 }
@@ -237,12 +250,12 @@ static fa_status write_shard(writer *w, int i, fa_error *e) {
     char name[SHARD_NAME];
     shard_name(w, i, name);
     char *path = fa_path_join(w->dir, name);
+    if (!path) return out_of_memory(w->dir, e);
     int64_t first = i ? w->last[i - 1] : 0;
-    fa_status s = path ? start_shard(w, path, first, w->last[i], e) : out_of_memory(w->dir, e);
-    for (int64_t k = first; k < w->last[i] && !s; k++) s = write_tensor(w, &w->plan->list[k], e);
-    if (!s) {
-        s = fa_safetensors_commit(w->out, e);
-        w->out = NULL;
+    fa_status s = start_shard(w, path, first, w->last[i], e);
+    if (w->out) {
+        for (int64_t k = first; k < w->last[i] && !s; k++) s = write_tensor(w, &w->plan->list[k], e);
+        if (!s) s = fa_safetensors_commit(w->out, e), w->out = NULL;
     }
     end_shard(w);
     free(path);

@@ -132,6 +132,7 @@ void fa_safetensors_abandon(fa_safetensors_writer *w) {
 fa_status fa_safetensors_save(const char *path, const fa_tensor_spec *specs, int64_t n, fa_error *e) {
     fa_safetensors_writer *w;
     fa_status s = fa_safetensors_create(&w, path, specs, n, e);
+    if (!w) return s;
     for (int64_t i = 0; i < n && !s; i++) s = fa_safetensors_write(w, specs[i].data, (size_t)spec_bytes(&specs[i]), e);
     if (!s) return fa_safetensors_commit(w, e);
     fa_safetensors_abandon(w);
