@@ -11,7 +11,7 @@
 #include "host/format/tensor.h"
 #include "host/model/config.h"
 #include "host/text/tokenizer.h"
-#include "tests/lib/make_gguf.h"
+#include "tests/lib/golden_gguf.h"
 #include "tests/lib/mutate.h"
 
 /* Opens what lies at `path` and reads all of it; FA_OK or an error. */
@@ -141,8 +141,10 @@ static void damaged_files_are_refused_or_read(void *arg) {
     const target *t = arg;
     char *folder = check_golden(t->folder), *dir = check_scratch(), *path = NULL;
     const char *name = t->file ? t->file : "model.gguf";
-    CHECK(asprintf(&path, "%s/%s", t->file ? folder : dir, name) > 0);
-    if (!t->file) check_make_gguf(folder, path, &(check_gguf_style){.pre = t->pre});
+    if (!t->file)
+        path = golden_to_gguf(t->folder, dir, &(golden_gguf){.pre = t->pre});
+    else
+        CHECK(asprintf(&path, "%s/%s", folder, name) > 0);
     size_t n;
     uint8_t *data = check_read(path, &n);
     if (t->whole_folder) link_files(folder, dir, name);

@@ -13,6 +13,8 @@
 #include "tests/lib/golden_model.h"
 
 enum { GGML_F32 = 0, GGML_F16 = 1, GGML_BF16 = 30, ALIGNMENT = 32 };
+enum { GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
+enum { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER = 4, TOKEN_UNUSED = 5 };
 
 typedef struct output {
     const char *architecture; /* "llama", "qwen2", "deepseek2" */
@@ -100,16 +102,67 @@ static void put_mla_keys(output *o) {
     if (json_is_true(json_object_get(o->config, "norm_topk_prob"))) put_true(o, "expert_weights_norm");
 }
 
-static void put_keys(output *o) {
+/* An array of `n` values of type `type` follows. */
+static void put_array(output *o, const char *key, int type, size_t n) {
+    check_gguf_text(&o->keys, key);
+    check_put_int(&o->keys, GGUF_ARRAY, 4);
+    check_put_int(&o->keys, (uint64_t)type, 4);
+    check_put_int(&o->keys, n, 8);
+    o->n_keys++;
+}
+
+/* Vocabulary and merges of a byte-level tokenizer.json; ids that it lacks become unused tokens. */
+static void put_tokenizer(output *o, const char *folder) {
+    char path[512];
+    fa_error e;
+    json_t *root, *id, *entry;
+    const char *text;
+    size_t i, n = (size_t)number(o, "vocab_size");
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    CHECK_OK(fa_json_load(&root, path, &e), &e);
+    json_t *model = json_object_get(root, "model"), *merges = json_object_get(model, "merges");
+    const char **tokens = must_alloc(n * sizeof *tokens);
+    uint32_t *types = must_alloc(n * sizeof *types);
+    for (i = 0; i < n; i++) tokens[i] = "[PAD]", types[i] = TOKEN_UNUSED;
+    json_object_foreach(json_object_get(model, "vocab"), text, id) {
+        tokens[json_integer_value(id)] = text;
+        types[json_integer_value(id)] = TOKEN_NORMAL;
+    }
+    json_array_foreach(json_object_get(root, "added_tokens"), i, entry) {
+        int64_t k = json_integer_value(json_object_get(entry, "id"));
+        tokens[k] = json_string_value(json_object_get(entry, "content"));
+        types[k] = json_is_true(json_object_get(entry, "special")) ? TOKEN_CONTROL : TOKEN_USER;
+    }
+    check_gguf_key_text(&o->keys, "tokenizer.ggml.model", "gpt2");
+    check_gguf_key_text(&o->keys, "tokenizer.ggml.pre", o->how.pre);
+    o->n_keys += 2;
+    put_array(o, "tokenizer.ggml.tokens", GGUF_STRING, n);
+    for (i = 0; i < n; i++) check_gguf_text(&o->keys, tokens[i]);
+    put_array(o, "tokenizer.ggml.token_type", GGUF_I32, n);
+    for (i = 0; i < n; i++) check_put_int(&o->keys, types[i], 4);
+    put_array(o, "tokenizer.ggml.merges", GGUF_STRING, json_array_size(merges));
+    json_array_foreach(merges, i, entry) {
+        char pair[2048];
+        const char *left = json_string_value(json_array_get(entry, 0));
+        if (left) snprintf(pair, sizeof pair, "%s %s", left, json_string_value(json_array_get(entry, 1)));
+        check_gguf_text(&o->keys, left ? pair : json_string_value(entry));
+    }
+    free(tokens), free(types);
+    json_decref(root);
+}
+
+static void put_keys(output *o, const char *folder) {
     bool mla = !strcmp(o->architecture, "deepseek2");
     check_gguf_key_text(&o->keys, "general.architecture", o->architecture);
     check_gguf_key_u32(&o->keys, "tokenizer.ggml.eos_token_id", (uint32_t)number(o, "eos_token_id"));
-    check_gguf_text(&o->keys, "tokenizer.ggml.tokens"); /* as many empty texts as there are ids */
-    check_put_int(&o->keys, 9, 4);
-    check_put_int(&o->keys, 8, 4);
-    check_put_int(&o->keys, (uint64_t)number(o, "vocab_size"), 8);
-    for (int64_t i = 0; i < number(o, "vocab_size"); i++) check_put_int(&o->keys, 0, 8);
+    check_gguf_key_u32(&o->keys, "tokenizer.ggml.bos_token_id", (uint32_t)number(o, "bos_token_id"));
     o->n_keys += 3;
+    if (o->how.pre) {
+        put_tokenizer(o, folder);
+    } else {
+        put_array(o, "tokenizer.ggml.tokens", GGUF_STRING, (size_t)number(o, "vocab_size"));
+        for (int64_t i = 0; i < number(o, "vocab_size"); i++) check_put_int(&o->keys, 0, 8);
+    }
     put_u32(o, "block_count", number(o, "num_hidden_layers"));
     put_u32(o, "context_length", number(o, "max_position_embeddings"));
     put_u32(o, "embedding_length", number(o, "hidden_size"));
@@ -294,7 +347,7 @@ char *golden_to_gguf(const char *folder, const char *scratch, const golden_gguf 
     const char *type = json_string_value(json_object_get(config, "model_type"));
     output o = {
         .architecture = !strncmp(type, "deepseek", 8) ? "deepseek2" : type, .config = config, .ts = ts, .how = *how};
-    put_keys(&o);
+    put_keys(&o, dir);
     put_rope_divisors(&o);
     put_named(&o, "token_embd.weight", fa_tensors_find(ts, "model.embed_tokens.weight"));
     put_named(&o, "output_norm.weight", fa_tensors_find(ts, "model.norm.weight"));

@@ -8,6 +8,8 @@
 typedef struct golden_gguf {
     bool whole_kv_b; /* as older files have it: attn_kv_b, and head sizes under the plain keys */
     bool f16;        /* matrices as F16 rather than BF16 */
+    const char *
+        pre; /* tokenizer.ggml.pre, with the folder's byte-level vocabulary; NULL: as many empty texts as there are ids */
 } golden_gguf;
 
 /* A malloc'd path in `scratch`. */

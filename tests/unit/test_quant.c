@@ -12,7 +12,7 @@
 #include "quant/quantise.h"
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
-#include "tests/lib/make_gguf.h"
+#include "tests/lib/golden_gguf.h"
 
 static char *path_of(const char *dir, const char *name) {
     char *path = NULL;
@@ -140,7 +140,7 @@ static void shards_hold_the_same(void *arg) {
 
 typedef struct gguf_case {
     const char *folder;
-    check_gguf_style style;
+    golden_gguf how;
 } gguf_case;
 
 /* Keys of config.json that a GGUF file keeps. */
@@ -180,7 +180,8 @@ static void expect_kept_config(const char *source, const char *out) {
     json_t *a = load_json(source, "config.json"), *b = load_json(out, "config.json");
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
-        bool same = json_is_number(x) ? json_number_value(x) == json_number_value(y) : !x || json_equal(x, y);
+        bool same = json_is_number(x) ? json_number_value(x) == json_number_value(y)
+                                      : !x || json_equal(x, y) || (json_is_false(x) && !y);
         CHECK(same, "%s of %s", keys[i], source);
     }
     const json_t *r = json_object_get(a, "rope_scaling"), *s = json_object_get(b, "rope_scaling"), *value;
@@ -221,8 +222,7 @@ static void gguf_gives_what_its_origin_gives(void *arg) {
     const gguf_case *c = arg;
     fa_error e = {0};
     char *source = check_golden(c->folder), *dir = check_scratch();
-    char *gguf = path_of(dir, "model.gguf"), *direct = path_of(dir, "direct"), *out = path_of(dir, "out");
-    check_make_gguf(source, gguf, &c->style);
+    char *gguf = golden_to_gguf(c->folder, dir, &c->how), *direct = path_of(dir, "direct"), *out = path_of(dir, "out");
     fa_quantise_options o = {.source = source, .destination = direct};
     CHECK_OK(fa_quantise(&o, &e), &e);
     o = (fa_quantise_options){.source = gguf, .destination = out};
@@ -326,10 +326,14 @@ static void a_nan_in_a_weight_is_named(void *arg) {
 
 int main(int argc, char **argv) {
     static const gguf_case ggufs[] = {
-        {"deepseek-llm-tiny", {"deepseek-llm", false}},        {"deepseek-coder-tiny", {"deepseek-coder", false}},
-        {"r1-distill-qwen-tiny", {"deepseek-r1-qwen", false}}, {"deepseek-v3-tiny", {"deepseek-v3", false}},
-        {"deepseek-v3-tiny", {"deepseek-v3", true}},           {"deepseek-v2-lite-tiny", {"deepseek-llm", false}},
-        {"deepseek-v2-tiny", {"deepseek-llm", true}},          {"r1-distill-llama-tiny", {"llama-bpe", false}},
+        {"deepseek-llm-tiny", {.pre = "deepseek-llm"}},
+        {"deepseek-coder-tiny", {.pre = "deepseek-coder"}},
+        {"r1-distill-qwen-tiny", {.pre = "deepseek-r1-qwen"}},
+        {"deepseek-v3-tiny", {.pre = "deepseek-v3", .whole_kv_b = true}},
+        {"deepseek-v3-tiny", {.pre = "deepseek-v3"}},
+        {"deepseek-v2-lite-tiny", {.pre = "deepseek-llm", .whole_kv_b = true}},
+        {"deepseek-v2-tiny", {.pre = "deepseek-llm"}},
+        {"r1-distill-llama-tiny", {.pre = "llama-bpe"}},
     };
     const check_case cases[] = {
         {"the golden FP8 model comes out bit by bit", the_golden_fp8_model_comes_out_bit_by_bit, NULL},
