@@ -131,10 +131,23 @@ static fa_status read_rope(fa_config *c, const fa_gguf *g, const char *architect
     return s;
 }
 
+/* Mixtral is a "llama" with experts. */
+static fa_status check_dense(const fa_config *c, const fa_gguf *g, const char *architecture, fa_error *e) {
+    char key[KEY_TEXT];
+    int64_t experts = 0;
+    if (c->attention == FA_ATTENTION_MLA) return FA_OK;
+    fa_status s = fa_gguf_int(g, key_of(key, architecture, "", "expert_count"), 0, INT32_MAX, 0, &experts, e);
+    if (!s && experts)
+        s = fa_fail(e, FA_EUNSUPPORTED, "%s: %s: %lld: experts are not supported in this architecture", fa_gguf_path(g),
+                    key, (long long)experts);
+    return s;
+}
+
 static fa_status read_all(fa_config *c, const fa_gguf *g, const fa_family *family, fa_error *e) {
     *c = (fa_config){.architecture = family->architecture, .family = family->name, .attention = family->attention};
     c->moe_layer_freq = 1;
     fa_status s = read_fields(c, g, fa_config_fields, fa_n_config_fields, family->of, family->gguf, "", e);
+    if (!s) s = check_dense(c, g, family->gguf, e);
     if (!s) s = read_vocabulary(c, g, family->gguf, e);
     if (!s && c->attention == FA_ATTENTION_MLA) s = read_mla(c, g, e);
     if (!s) s = read_rope(c, g, family->gguf, e);

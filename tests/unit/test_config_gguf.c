@@ -175,6 +175,7 @@ static const bad_key bad[] = {
     {llama, FLOAT("llama.rope.freq_base", -1), FA_EFORMAT, "llama.rope.freq_base"},
     {llama, TEXT("llama.rope.scaling.type", "longrope"), FA_EUNSUPPORTED, "longrope"},
     {llama, FLOAT("llama.rope.scaling.factor", INFINITY), FA_EFORMAT, "llama.rope.scaling.factor"},
+    {llama, INT("llama.expert_count", 8), FA_EUNSUPPORTED, "llama.expert_count"},
     {llama, INT("tokenizer.ggml.eos_token_id", 1000), FA_EFORMAT, "tokenizer.ggml.eos_token_id"},
     {deepseek2, INT("deepseek2.expert_gating_func", 3), FA_EUNSUPPORTED, "deepseek2.expert_gating_func"},
     {deepseek2, INT("deepseek2.expert_used_count", 17), FA_EFORMAT, "deepseek2.expert_used_count"},
