@@ -59,19 +59,21 @@ static fa_status compile(fa_regex *r, const char *text, size_t n, uint32_t optio
 }
 
 static fa_status open_regex(fa_regex **out, const char *pattern, size_t n, bool plain, const char *name, fa_error *e) {
-    fa_text text = {0};
-    fa_regex *r = calloc(1, sizeof *r);
-    fa_status s = r && (r->name = strdup(name)) ? FA_OK : fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
-    if (!s) s = plain ? fa_text_append(&text, pattern, n) : fa_regex_translate(pattern, n, &text, name, e);
     uint32_t options = plain ? PCRE2_LITERAL | PCRE2_UTF
                              : PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C;
+    fa_text text = {0};
+    fa_regex *r = calloc(1, sizeof *r);
+    *out = NULL;
+    if (!r) return fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
+    r->name = strdup(name);
+    fa_status s = r->name ? FA_OK : fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
+    if (!s) s = plain ? fa_text_append(&text, pattern, n) : fa_regex_translate(pattern, n, &text, name, e);
     if (!s) s = compile(r, text.data ? text.data : "", text.n, options, name, e);
     fa_text_free(&text);
-    if (s) {
+    if (s)
         fa_regex_close(r);
-        r = NULL;
-    }
-    *out = r;
+    else
+        *out = r;
     return s;
 }
 

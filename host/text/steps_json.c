@@ -108,7 +108,7 @@ static fa_status add_split(fa_builder *b, fa_regex *regex, fa_split_behavior beh
 }
 
 static fa_status add_regex_split(fa_builder *b, const char *pattern, fa_split_behavior behavior, bool invert) {
-    fa_regex *regex;
+    fa_regex *regex = NULL;
     fa_status s = fa_regex_open(&regex, pattern, strlen(pattern), b->name, b->e);
     return s ? s : add_split(b, regex, behavior, invert);
 }
@@ -132,8 +132,8 @@ static fa_status behavior_field(fa_builder *b, const json_t *v, fa_split_behavio
 
 static fa_status load_split(fa_builder *b, const json_t *v) {
     fa_split_behavior behavior = FA_SPLIT_ISOLATED;
-    bool invert;
-    fa_regex *regex;
+    bool invert = false;
+    fa_regex *regex = NULL;
     fa_status s = behavior_field(b, v, FA_SPLIT_ISOLATED, &behavior);
     if (!s) s = fa_json_bool(v, "invert", false, &invert, b->name, b->e);
     if (!s) s = pattern_field(b, v, "Split", &regex);
@@ -165,7 +165,7 @@ static fa_status load_whitespace_split(fa_builder *b, const json_t *v) {
 }
 
 static fa_status load_byte_level(fa_builder *b, const json_t *v) {
-    bool space, regex;
+    bool space = true, regex = true;
     fa_status s = fa_json_bool(v, "add_prefix_space", true, &space, b->name, b->e);
     if (!s) s = fa_json_bool(v, "use_regex", true, &regex, b->name, b->e);
     if (!s && space)
@@ -187,9 +187,9 @@ static fa_status scheme_field(fa_builder *b, const json_t *v, const char **schem
 
 static fa_status load_metaspace(fa_builder *b, const json_t *v) {
     fa_pretokenizer mark = {.kind = FA_PRE_REPLACE}, prefix = {.kind = FA_PRE_PREFIX};
-    const char *scheme;
+    const char *scheme = "";
     bool split;
-    fa_regex *regex;
+    fa_regex *regex = NULL;
     fa_status s = text_field(b, v, "replacement", &mark.content, &mark.content_bytes);
     if (!s) s = scheme_field(b, v, &scheme);
     if (!s) s = fa_json_bool(v, "split", true, &split, b->name, b->e);
@@ -263,8 +263,8 @@ static fa_status load_strip(fa_builder *b, const json_t *v) {
 
 static fa_status load_decode_metaspace(fa_builder *b, const json_t *v) {
     fa_normalizer step = {.kind = FA_NORMALIZE_REPLACE, .content = " ", .content_bytes = 1};
-    const char *scheme, *mark;
-    size_t bytes;
+    const char *scheme = "", *mark = "";
+    size_t bytes = 0;
     if (b->fused) return refuse_decoder(b, "Metaspace behind Fuse");
     fa_status s = text_field(b, v, "replacement", &mark, &bytes);
     if (!s) s = scheme_field(b, v, &scheme);

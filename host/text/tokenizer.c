@@ -17,7 +17,8 @@ static fa_status open_gguf(fa_tokenizer **out, const char *path, fa_error *e) {
     fa_tensors *tensors;
     fa_status s = fa_tensors_open(&tensors, path, e);
     if (s) return s;
-    s = fa_tokenizer_from_gguf(out, fa_tensors_gguf(tensors), e);
+    const fa_gguf *g = fa_tensors_gguf(tensors);
+    s = g ? fa_tokenizer_from_gguf(out, g, e) : fa_fail(e, FA_EFORMAT, "%s: not a GGUF file", path);
     fa_tensors_close(tensors);
     return s;
 }

@@ -29,15 +29,20 @@ static fa_status read_ints(fa_builder *b, const fa_gguf *g, const char *key, int
     if (n != count)
         return fa_fail(b->e, FA_EFORMAT, "%s: %s: %lld for %lld tokens", b->name, key, (long long)n, (long long)count);
     *out = calloc((size_t)count, sizeof **out);
-    return *out ? fa_gguf_ints(g, key, *out, count, b->e) : fa_out_of_memory(b);
+    return *out ? fa_gguf_ints(g, key, *out, count, b->e) : FA_ENOMEM;
 }
 
+/* Reads the array `key` of texts; *count is 0 when that fails. */
 static fa_status read_strings(fa_builder *b, const fa_gguf *g, const char *key, int64_t *count, fa_gguf_text **out) {
-    *count = fa_gguf_array_count(g, key);
-    if (*count < 1 || *count > FA_MAX_VOCABULARY)
+    int64_t n = fa_gguf_array_count(g, key);
+    *count = 0;
+    if (n < 1 || n > FA_MAX_VOCABULARY)
         return fa_fail(b->e, FA_EFORMAT, "%s: %s: expected 1 to %d texts", b->name, key, FA_MAX_VOCABULARY);
-    *out = calloc((size_t)*count, sizeof **out);
-    return *out ? fa_gguf_strings(g, key, *out, *count, b->e) : fa_out_of_memory(b);
+    *out = calloc((size_t)n, sizeof **out);
+    if (!*out) return FA_ENOMEM;
+    fa_status s = fa_gguf_strings(g, key, *out, n, b->e);
+    if (!s) *count = n;
+    return s;
 }
 
 static fa_status add_token(fa_builder *b, int64_t id, fa_gguf_text text, int32_t type) {
@@ -94,7 +99,7 @@ static fa_status load_scores(fa_builder *b, const fa_gguf *g) {
     if (fa_gguf_array_count(g, KEY "scores") != count) return wrong(b, KEY "scores: not one for each token");
     float *scores = calloc((size_t)count, sizeof *scores);
     uint32_t *ranks = fa_arena_array(&b->t->arena, (size_t)count, sizeof *ranks);
-    fa_status s = scores && ranks ? fa_gguf_floats(g, KEY "scores", scores, count, b->e) : fa_out_of_memory(b);
+    fa_status s = scores && ranks ? fa_gguf_floats(g, KEY "scores", scores, count, b->e) : FA_ENOMEM;
     for (int64_t i = 0; i < count && !s; i++) {
         if (isnan(scores[i])) s = wrong(b, KEY "scores: not a number");
         ranks[i] = rank_of_score(scores[i]);

@@ -63,64 +63,65 @@ static void check_ids(const fa_ids *got, const int *want, size_t n, const char *
 #define PLAIN ",\"normalized\":false"
 #define NFC "{\"type\":\"NFC\"}"
 
+static const struct {
+    const char *json, *text;
+    int want[16];
+    size_t n;
+} added_cases[] = {
+    {SMALL(ADDED(14, "<a>", PLAIN), "null"), "b<a>b", {1, 14, 1}, 3},
+    {SMALL(ADDED(14, "<a>", PLAIN ",\"lstrip\":true"), "null"), "b \n<a> b", {1, 14, 2, 1}, 4},
+    {SMALL(ADDED(14, "<a>", PLAIN ",\"rstrip\":true"), "null"), "b <a> \nb", {1, 2, 14, 1}, 4},
+    {SMALL(ADDED(14, "<a>", PLAIN ",\"lstrip\":true,\"rstrip\":true"), "null"), " <a>  <a> ", {14, 14}, 2},
+    {SMALL(ADDED(6, "ab", PLAIN ",\"single_word\":true"), "null"),
+     "ab abc ab_ b ab",
+     {6, 2, 6, 3, 2, 6, 5, 2, 1, 2, 6},
+     11},
+    {SMALL(ADDED(6, "ab", PLAIN) "," ADDED(14, "abc", PLAIN), "null"), "abcab", {14, 6}, 2},
+    {SMALL(ADDED(14, "aba", PLAIN) "," ADDED(15, "bc", PLAIN), "null"), "ababc", {14, 15}, 2},
+    {SMALL(ADDED(14,
+                 "e\xcc\x81"
+                 "c",
+                 ",\"normalized\":true"),
+           NFC),
+     "\xc3\xa9"
+     "c e\xcc\x81"
+     "c",
+     {14, 2, 14},
+     3},
+    {SMALL(ADDED(14,
+                 "\xc3\xa9"
+                 "c",
+                 PLAIN),
+           NFC),
+     "\xc3\xa9"
+     "c e\xcc\x81"
+     "c",
+     {14, 2, 4, 3},
+     4},
+    {SMALL(ADDED(14,
+                 "e\xcc\x81"
+                 "c",
+                 PLAIN),
+           NFC),
+     "\xc3\xa9"
+     "c e\xcc\x81"
+     "c",
+     {4, 3, 2, 14},
+     4},
+    {SMALL(ADDED(14, "<a>", ",\"normalized\":true") "," ADDED(15, "a>b", PLAIN), NFC), "<a>b", {10, 15}, 2},
+    {SMALL(ADDED(10, "<", PLAIN ",\"single_word\":true") "," ADDED(15, "<a>", PLAIN), "null"),
+     "a<b <a>",
+     {0, 10, 1, 2, 15},
+     5},
+    {SMALL(ADDED(14, "ab", PLAIN), "null"), "ab", {6}, 1}, /* the vocabulary's id counts */
+};
+
 static void added_tokens_are_found(void *arg) {
     (void)arg;
-    static const struct {
-        const char *json, *text;
-        int want[16];
-        size_t n;
-    } cases[] = {
-        {SMALL(ADDED(14, "<a>", PLAIN), "null"), "b<a>b", {1, 14, 1}, 3},
-        {SMALL(ADDED(14, "<a>", PLAIN ",\"lstrip\":true"), "null"), "b \n<a> b", {1, 14, 2, 1}, 4},
-        {SMALL(ADDED(14, "<a>", PLAIN ",\"rstrip\":true"), "null"), "b <a> \nb", {1, 2, 14, 1}, 4},
-        {SMALL(ADDED(14, "<a>", PLAIN ",\"lstrip\":true,\"rstrip\":true"), "null"), " <a>  <a> ", {14, 14}, 2},
-        {SMALL(ADDED(6, "ab", PLAIN ",\"single_word\":true"), "null"),
-         "ab abc ab_ b ab",
-         {6, 2, 6, 3, 2, 6, 5, 2, 1, 2, 6},
-         11},
-        {SMALL(ADDED(6, "ab", PLAIN) "," ADDED(14, "abc", PLAIN), "null"), "abcab", {14, 6}, 2},
-        {SMALL(ADDED(14, "aba", PLAIN) "," ADDED(15, "bc", PLAIN), "null"), "ababc", {14, 15}, 2},
-        {SMALL(ADDED(14,
-                     "e\xcc\x81"
-                     "c",
-                     ",\"normalized\":true"),
-               NFC),
-         "\xc3\xa9"
-         "c e\xcc\x81"
-         "c",
-         {14, 2, 14},
-         3},
-        {SMALL(ADDED(14,
-                     "\xc3\xa9"
-                     "c",
-                     PLAIN),
-               NFC),
-         "\xc3\xa9"
-         "c e\xcc\x81"
-         "c",
-         {14, 2, 4, 3},
-         4},
-        {SMALL(ADDED(14,
-                     "e\xcc\x81"
-                     "c",
-                     PLAIN),
-               NFC),
-         "\xc3\xa9"
-         "c e\xcc\x81"
-         "c",
-         {4, 3, 2, 14},
-         4},
-        {SMALL(ADDED(14, "<a>", ",\"normalized\":true") "," ADDED(15, "a>b", PLAIN), NFC), "<a>b", {10, 15}, 2},
-        {SMALL(ADDED(10, "<", PLAIN ",\"single_word\":true") "," ADDED(15, "<a>", PLAIN), "null"),
-         "a<b <a>",
-         {0, 10, 1, 2, 15},
-         5},
-        {SMALL(ADDED(14, "ab", PLAIN), "null"), "ab", {6}, 1}, /* the vocabulary's id counts */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fa_tokenizer *t = open_made(cases[i].json, NULL, NULL);
-        fa_ids ids = encode(t, cases[i].text, NULL);
-        check_ids(&ids, cases[i].want, cases[i].n, cases[i].text);
+    for (size_t i = 0; i < sizeof added_cases / sizeof *added_cases; i++) {
+        fa_tokenizer *t = open_made(added_cases[i].json, NULL, NULL);
+        fa_ids ids = encode(t, added_cases[i].text, NULL);
+        check_ids(&ids, added_cases[i].want, added_cases[i].n, added_cases[i].text);
         fa_ids_free(&ids);
         fa_tokenizer_close(t);
     }

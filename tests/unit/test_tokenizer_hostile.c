@@ -43,93 +43,93 @@ static void use(fa_tokenizer *t) {
 #define WITH(field) "{\"model\":{\"type\":\"BPE\"," VOCAB "}," field "}"
 #define PRE(step) WITH("\"pre_tokenizer\":" step)
 
+static const struct {
+    const char *json;
+    fa_status want;
+    const char *named; /* in the error text */
+} wrong_files[] = {
+    {"", FA_EFORMAT, "empty"},
+    {"{", FA_EFORMAT, "line 1"},
+    {"[]", FA_EFORMAT, "expected an object"},
+    {"null", FA_EFORMAT, "line"},
+    {"{}", FA_EFORMAT, "model"},
+    {"{\"model\":3}", FA_EFORMAT, "model"},
+    {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", FA_EUNSUPPORTED, "WordPiece"},
+    {"{\"model\":{\"type\":7}}", FA_EFORMAT, "type"},
+    {MODEL("\"merges\":[]"), FA_EFORMAT, "vocab"},
+    {MODEL("\"vocab\":[],\"merges\":[]"), FA_EFORMAT, "vocab"},
+    {MODEL("\"vocab\":{},\"merges\":[]"), FA_EFORMAT, "empty"},
+    {MODEL("\"vocab\":{\"a\":0}"), FA_EFORMAT, "merges"},
+    {MODEL("\"vocab\":{\"a\":-1},\"merges\":[]"), FA_EFORMAT, "id -1"},
+    {MODEL("\"vocab\":{\"a\":4294967296},\"merges\":[]"), FA_EFORMAT, "4294967296"},
+    {MODEL("\"vocab\":{\"a\":4194304},\"merges\":[]"), FA_EFORMAT, "4194304"},
+    {MODEL("\"vocab\":{\"a\":1.5},\"merges\":[]"), FA_EFORMAT, "a: expected an id"},
+    {MODEL("\"vocab\":{\"a\":\"0\"},\"merges\":[]"), FA_EFORMAT, "a: expected an id"},
+    {MODEL("\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]"), FA_EFORMAT, "id 0 is given twice"},
+    {MODEL("\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]"), FA_EFORMAT, "duplicate"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a x\"]"), FA_EFORMAT, "merge 0"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a a\"]"), FA_EFORMAT, "merge 0"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"aa\"]"), FA_EFORMAT, "merges[0]"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]"), FA_EFORMAT, "merges[0]"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]"), FA_EFORMAT, "merges[0]"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[[\"a\",1]]"), FA_EFORMAT, "merges[0]"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":[null]"), FA_EFORMAT, "merges[0]"},
+    {MODEL("\"vocab\":{\"a\":0},\"merges\":{}"), FA_EFORMAT, "merges"},
+    {MODEL(VOCAB ",\"unk_token\":\"zz\""), FA_EFORMAT, "unk_token"},
+    {MODEL(VOCAB ",\"unk_token\":1"), FA_EFORMAT, "unk_token"},
+    {MODEL(VOCAB ",\"dropout\":0.1"), FA_EUNSUPPORTED, "dropout"},
+    {MODEL(VOCAB ",\"fuse_unk\":1"), FA_EFORMAT, "fuse_unk"},
+    {MODEL(VOCAB ",\"continuing_subword_prefix\":\"##\""), FA_EUNSUPPORTED, "continuing_subword_prefix"},
+    {MODEL(VOCAB ",\"end_of_word_suffix\":\"</w>\""), FA_EUNSUPPORTED, "end_of_word_suffix"},
+    {WITH("\"added_tokens\":{}"), FA_EFORMAT, "added_tokens"},
+    {WITH("\"added_tokens\":[1]"), FA_EFORMAT, "added_tokens"},
+    {WITH("\"added_tokens\":[{\"id\":3}]"), FA_EFORMAT, "added_tokens[0].content"},
+    {WITH("\"added_tokens\":[{\"content\":\"x\"}]"), FA_EFORMAT, "added_tokens"},
+    {WITH("\"added_tokens\":[{\"id\":99999999,\"content\":\"x\"}]"), FA_EFORMAT, "99999999"},
+    {WITH("\"added_tokens\":[{\"id\":0,\"content\":\"x\"}]"), FA_EFORMAT, "id 0"},
+    {WITH("\"added_tokens\":[{\"id\":3,\"content\":\"x\"},{\"id\":3,\"content\":\"y\"}]"), FA_EFORMAT, "id 3"},
+    {WITH("\"added_tokens\":[{\"id\":3,\"content\":\"x\",\"special\":1}]"), FA_EFORMAT, "special"},
+    {WITH("\"normalizer\":{\"type\":\"Lowercase\"}"), FA_EUNSUPPORTED, "normalizer \"Lowercase\""},
+    {WITH("\"normalizer\":{}"), FA_EUNSUPPORTED, "normalizer"},
+    {WITH("\"normalizer\":5"), FA_EFORMAT, "normalizer"},
+    {WITH("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[3]}"), FA_EFORMAT, "normalizers[0]"},
+    {WITH("\"normalizer\":{\"type\":\"Prepend\"}"), FA_EFORMAT, "prepend"},
+    {WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"x\"}"), FA_EFORMAT, "pattern"},
+    {WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"x\",\"pattern\":{\"String\":\"\"}}"), FA_EFORMAT,
+     "empty"},
+    {PRE("{\"type\":\"Bert\"}"), FA_EUNSUPPORTED, "pre_tokenizer \"Bert\""},
+    {PRE("{\"type\":\"Sequence\"}"), FA_EFORMAT, "pretokenizers"},
+    {PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\"}"), FA_EFORMAT, "pattern"},
+    {PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"}}"), FA_EFORMAT, "Split"},
+    {PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a[b]]\"}}"), FA_EUNSUPPORTED, "Split"},
+    {PRE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Sideways\"}"), FA_EUNSUPPORTED, "Sideways"},
+    {PRE("{\"type\":\"Metaspace\"}"), FA_EFORMAT, "replacement"},
+    {PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"), FA_EUNSUPPORTED, "last"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]}"), FA_EUNSUPPORTED,
+     "behind ByteLevel"},
+    {WITH("\"decoder\":{\"type\":\"CTC\"}"), FA_EUNSUPPORTED, "decoder \"CTC\""},
+    {WITH("\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1}"), FA_EUNSUPPORTED, "Fuse"},
+    {WITH("\"post_processor\":{\"type\":\"Roberta\"}"), FA_EUNSUPPORTED, "Roberta"},
+    {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\"}"), FA_EFORMAT, "single"},
+    {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}"),
+     FA_EFORMAT, "without ids"},
+    {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+          "\"special_tokens\":{\"x\":{\"ids\":[3]}}}"),
+     FA_EFORMAT, "id 3"},
+    {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+          "\"special_tokens\":{\"x\":{\"ids\":[0,0,0,0,0,0,0,0,0]}}}"),
+     FA_EFORMAT, "more than"},
+};
+
 static void wrong_files_are_errors(void *arg) {
     (void)arg;
-    static const struct {
-        const char *json;
-        fa_status want;
-        const char *named; /* in the error text */
-    } cases[] = {
-        {"", FA_EFORMAT, "empty"},
-        {"{", FA_EFORMAT, "line 1"},
-        {"[]", FA_EFORMAT, "expected an object"},
-        {"null", FA_EFORMAT, "line"},
-        {"{}", FA_EFORMAT, "model"},
-        {"{\"model\":3}", FA_EFORMAT, "model"},
-        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", FA_EUNSUPPORTED, "WordPiece"},
-        {"{\"model\":{\"type\":7}}", FA_EFORMAT, "type"},
-        {MODEL("\"merges\":[]"), FA_EFORMAT, "vocab"},
-        {MODEL("\"vocab\":[],\"merges\":[]"), FA_EFORMAT, "vocab"},
-        {MODEL("\"vocab\":{},\"merges\":[]"), FA_EFORMAT, "empty"},
-        {MODEL("\"vocab\":{\"a\":0}"), FA_EFORMAT, "merges"},
-        {MODEL("\"vocab\":{\"a\":-1},\"merges\":[]"), FA_EFORMAT, "id -1"},
-        {MODEL("\"vocab\":{\"a\":4294967296},\"merges\":[]"), FA_EFORMAT, "4294967296"},
-        {MODEL("\"vocab\":{\"a\":4194304},\"merges\":[]"), FA_EFORMAT, "4194304"},
-        {MODEL("\"vocab\":{\"a\":1.5},\"merges\":[]"), FA_EFORMAT, "a: expected an id"},
-        {MODEL("\"vocab\":{\"a\":\"0\"},\"merges\":[]"), FA_EFORMAT, "a: expected an id"},
-        {MODEL("\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]"), FA_EFORMAT, "id 0 is given twice"},
-        {MODEL("\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]"), FA_EFORMAT, "duplicate"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a x\"]"), FA_EFORMAT, "merge 0"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a a\"]"), FA_EFORMAT, "merge 0"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"aa\"]"), FA_EFORMAT, "merges[0]"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]"), FA_EFORMAT, "merges[0]"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]"), FA_EFORMAT, "merges[0]"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[[\"a\",1]]"), FA_EFORMAT, "merges[0]"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":[null]"), FA_EFORMAT, "merges[0]"},
-        {MODEL("\"vocab\":{\"a\":0},\"merges\":{}"), FA_EFORMAT, "merges"},
-        {MODEL(VOCAB ",\"unk_token\":\"zz\""), FA_EFORMAT, "unk_token"},
-        {MODEL(VOCAB ",\"unk_token\":1"), FA_EFORMAT, "unk_token"},
-        {MODEL(VOCAB ",\"dropout\":0.1"), FA_EUNSUPPORTED, "dropout"},
-        {MODEL(VOCAB ",\"fuse_unk\":1"), FA_EFORMAT, "fuse_unk"},
-        {MODEL(VOCAB ",\"continuing_subword_prefix\":\"##\""), FA_EUNSUPPORTED, "continuing_subword_prefix"},
-        {MODEL(VOCAB ",\"end_of_word_suffix\":\"</w>\""), FA_EUNSUPPORTED, "end_of_word_suffix"},
-        {WITH("\"added_tokens\":{}"), FA_EFORMAT, "added_tokens"},
-        {WITH("\"added_tokens\":[1]"), FA_EFORMAT, "added_tokens"},
-        {WITH("\"added_tokens\":[{\"id\":3}]"), FA_EFORMAT, "added_tokens[0].content"},
-        {WITH("\"added_tokens\":[{\"content\":\"x\"}]"), FA_EFORMAT, "added_tokens"},
-        {WITH("\"added_tokens\":[{\"id\":99999999,\"content\":\"x\"}]"), FA_EFORMAT, "99999999"},
-        {WITH("\"added_tokens\":[{\"id\":0,\"content\":\"x\"}]"), FA_EFORMAT, "id 0"},
-        {WITH("\"added_tokens\":[{\"id\":3,\"content\":\"x\"},{\"id\":3,\"content\":\"y\"}]"), FA_EFORMAT, "id 3"},
-        {WITH("\"added_tokens\":[{\"id\":3,\"content\":\"x\",\"special\":1}]"), FA_EFORMAT, "special"},
-        {WITH("\"normalizer\":{\"type\":\"Lowercase\"}"), FA_EUNSUPPORTED, "normalizer \"Lowercase\""},
-        {WITH("\"normalizer\":{}"), FA_EUNSUPPORTED, "normalizer"},
-        {WITH("\"normalizer\":5"), FA_EFORMAT, "normalizer"},
-        {WITH("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[3]}"), FA_EFORMAT, "normalizers[0]"},
-        {WITH("\"normalizer\":{\"type\":\"Prepend\"}"), FA_EFORMAT, "prepend"},
-        {WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"x\"}"), FA_EFORMAT, "pattern"},
-        {WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"x\",\"pattern\":{\"String\":\"\"}}"), FA_EFORMAT,
-         "empty"},
-        {PRE("{\"type\":\"Bert\"}"), FA_EUNSUPPORTED, "pre_tokenizer \"Bert\""},
-        {PRE("{\"type\":\"Sequence\"}"), FA_EFORMAT, "pretokenizers"},
-        {PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\"}"), FA_EFORMAT, "pattern"},
-        {PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"}}"), FA_EFORMAT, "Split"},
-        {PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a[b]]\"}}"), FA_EUNSUPPORTED, "Split"},
-        {PRE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Sideways\"}"), FA_EUNSUPPORTED,
-         "Sideways"},
-        {PRE("{\"type\":\"Metaspace\"}"), FA_EFORMAT, "replacement"},
-        {PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"), FA_EUNSUPPORTED, "last"},
-        {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]}"),
-         FA_EUNSUPPORTED, "behind ByteLevel"},
-        {WITH("\"decoder\":{\"type\":\"CTC\"}"), FA_EUNSUPPORTED, "decoder \"CTC\""},
-        {WITH("\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1}"), FA_EUNSUPPORTED, "Fuse"},
-        {WITH("\"post_processor\":{\"type\":\"Roberta\"}"), FA_EUNSUPPORTED, "Roberta"},
-        {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\"}"), FA_EFORMAT, "single"},
-        {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}"),
-         FA_EFORMAT, "without ids"},
-        {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
-              "\"special_tokens\":{\"x\":{\"ids\":[3]}}}"),
-         FA_EFORMAT, "id 3"},
-        {WITH("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
-              "\"special_tokens\":{\"x\":{\"ids\":[0,0,0,0,0,0,0,0,0]}}}"),
-         FA_EFORMAT, "more than"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof wrong_files / sizeof *wrong_files; i++) {
         fa_tokenizer *t;
         fa_error e = {0};
-        fa_status s = open_bytes(&t, cases[i].json, strlen(cases[i].json), NULL, &e);
-        CHECK(s == cases[i].want && !t, "%s: %s: %s", cases[i].json, fa_status_name(s), e.text);
-        CHECK(strstr(e.text, cases[i].named) && strstr(e.text, "tokenizer.json"), "%s: \"%s\" does not name %s",
-              cases[i].json, e.text, cases[i].named);
+        fa_status s = open_bytes(&t, wrong_files[i].json, strlen(wrong_files[i].json), NULL, &e);
+        CHECK(s == wrong_files[i].want && !t, "%s: %s: %s", wrong_files[i].json, fa_status_name(s), e.text);
+        CHECK(strstr(e.text, wrong_files[i].named) && strstr(e.text, "tokenizer.json"), "%s: \"%s\" does not name %s",
+              wrong_files[i].json, e.text, wrong_files[i].named);
     }
 }
 
