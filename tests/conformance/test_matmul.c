@@ -122,6 +122,7 @@ static const matmul_params table[] = {
     A16_HARD(7, 17, FA_F8_E4M3, 3),
     /* more rows than a tile takes at once */
     A8(65, 129, 17),
+    A8(80, 1536, 21),
     A8(80, 257, 130),
     A16(80, 129, FA_F8_E4M3, 17),
     A16(66, 600, FA_BF16, 19),
