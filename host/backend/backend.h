@@ -211,9 +211,9 @@ typedef struct fa_limits {
     int64_t max_inner; /* inner of experts */
     int32_t max_top_k; /* routes of a row */
     int32_t max_experts;
-    int32_t max_heads;           /* query heads */
-    int32_t max_rank;            /* the largest of kv_lora_rank, nope, rope and v of an mla, or head_dim of a gqa */
-    int32_t max_positions;       /* context length */
+    int32_t max_heads;     /* query heads */
+    int32_t max_rank;      /* the largest of kv_lora_rank, nope, rope and v of an mla, or head_dim of a gqa */
+    int32_t max_positions; /* context length */
 } fa_limits;
 
 typedef struct fa_ticket {

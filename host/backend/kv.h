@@ -40,7 +40,8 @@ static inline fa_kv_layout fa_kv_layout_make(fa_cache_type type, bool mla, int32
     static const fa_dtype type_of[FA_CACHE_TYPE_COUNT] = {FA_F32, FA_BF16, FA_F8_E4M3};
     static const int32_t bytes_of[FA_CACHE_TYPE_COUNT] = {4, 2, 1};
     bool b_bf16 = mla && type == FA_CACHE_FP8;
-    fa_kv_layout l = {.a = {.type = type_of[type], .n = n_a}, .b = {.type = b_bf16 ? FA_BF16 : type_of[type], .n = n_b}};
+    fa_kv_layout l = {.a = {.type = type_of[type], .n = n_a},
+                      .b = {.type = b_bf16 ? FA_BF16 : type_of[type], .n = n_b}};
     /* every part starts at a multiple of 4 bytes */
     l.b.offset_bytes = (n_a * bytes_of[type] + 3) / 4 * 4;
     l.a.scales_offset = l.b.offset_bytes + (n_b * (b_bf16 ? 2 : bytes_of[type]) + 3) / 4 * 4;

@@ -23,7 +23,8 @@ typedef struct fa_reference {
 
 /* Row t of the FP32 values at `ref`. */
 static inline float *fa_ref_row(fa_ref ref, int64_t t, int64_t ld) {
-    return (float *)((char *)ref.buffer->host + ref.offset) + t * ld;
+    float *first = (void *)((char *)ref.buffer->host + ref.offset);
+    return first + t * ld;
 }
 
 /* Row `r` of a weight as FP32; FP8: code * block scale, one rounding. */
