@@ -11,6 +11,7 @@
 #include "host/format/tensor.h"
 #include "host/model/config.h"
 #include "host/text/tokenizer.h"
+#include "quant/quantise.h"
 #include "tests/lib/golden_gguf.h"
 #include "tests/lib/mutate.h"
 
@@ -91,6 +92,17 @@ static fa_status open_engine(const char *path, fa_error *e) {
     }
     if (s) fa_fail(e, (fa_status)s, "%s", fe.text);
     return (fa_status)s;
+}
+
+/* A conversion to FP8, which on an error leaves nothing. */
+static fa_status open_quantise(const char *path, fa_error *e) {
+    char *dir = check_scratch(), *out = NULL;
+    CHECK(asprintf(&out, "%s/out", dir) > 0);
+    fa_status s = fa_quantise(&(fa_quantise_options){.source = path, .destination = out}, e);
+    if (!s) check_remove(out);
+    CHECK(rmdir(dir) == 0, "%s: %s; %s", dir, strerror(errno), e->text);
+    free(out), free(dir);
+    return s;
 }
 
 /* ---- running ---- */
@@ -182,6 +194,9 @@ int main(int argc, char **argv) {
         {"GGUF", {"gguf", "blocks.gguf", NULL, false, open_tensors, 1000}},
         {"GGUF, by the engine", {"r1-distill-qwen-tiny", NULL, "deepseek-r1-qwen", false, open_engine, 250}},
         {"GGUF of experts, by the engine", {"deepseek-v2-lite-tiny", NULL, "deepseek-llm", false, open_engine, 100}},
+        {"GGUF, converted", {"r1-distill-qwen-tiny", NULL, "deepseek-r1-qwen", false, open_quantise, 150}},
+        {"GGUF of experts, converted", {"deepseek-v2-lite-tiny", NULL, "deepseek-llm", false, open_quantise, 100}},
+        {"safetensors, converted", {"r1-distill-qwen-tiny", "model.safetensors", NULL, true, open_quantise, 100}},
         {"tokenizer.json of V3", {"deepseek-v3-tiny", "tokenizer.json", NULL, false, open_tokenizer, 250}},
         {"tokenizer.json of Qwen", {"r1-distill-qwen-tiny", "tokenizer.json", NULL, false, open_tokenizer, 150}},
         {"tokenizer.json of Llama 2", {"tokenizer/llama-legacy", "tokenizer.json", NULL, false, open_tokenizer, 150}},
