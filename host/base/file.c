@@ -11,7 +11,7 @@
 
 fa_status fa_map_open(fa_map *m, const char *path, fa_error *e) {
     *m = (fa_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0) return fa_fail(e, FA_EIO, "%s: cannot open: %s", path, strerror(errno));
     struct stat st;
     fa_status s = FA_OK;

@@ -8,7 +8,7 @@ static void format_text(char *text, const char *fmt, va_list args) {
     int n = vsnprintf(text, FA_ERROR_TEXT, fmt, args);
     if (n >= FA_ERROR_TEXT) memcpy(text + FA_ERROR_TEXT - 4, "...", 4);
     for (char *p = text; *p; p++)
-        if (*p == '\n' || *p == '\r') *p = ' ';
+        if ((unsigned char)*p < ' ' || *p == 0x7F) *p = ' '; /* names in files may hold terminal commands */
 }
 
 fa_status fa_fail(fa_error *e, fa_status s, const char *fmt, ...) {

@@ -21,7 +21,7 @@ enum { FA_ERROR_TEXT = 512 };
 
 typedef struct fa_error {
     fa_status status;
-    char text[FA_ERROR_TEXT]; /* one line, no newline, always terminated; cut with "..." when too long */
+    char text[FA_ERROR_TEXT]; /* one line, no control characters, always terminated; cut with "..." when too long */
 } fa_error;
 
 /* Fills `e` (may be NULL) and returns `s`, so that callers write: return fa_fail(e, FA_EIO, "%s: ...", path). */

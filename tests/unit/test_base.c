@@ -22,6 +22,8 @@ static void errors_are_cut_and_prefixed(void *arg) {
     fa_fail(&e, FA_EFORMAT, "bad\nline");
     fa_error_prefix(&e, FA_EFORMAT, "file %d", 7);
     CHECK(!strcmp(e.text, "file 7: bad line"), "'%s'", e.text);
+    fa_fail(&e, FA_EFORMAT, "tensor a\x1b[2Jb\x7f\t");
+    CHECK(!strcmp(e.text, "tensor a [2Jb  "), "'%s'", e.text);
     CHECK(fa_fail(NULL, FA_EIO, "no text wanted") == FA_EIO);
     for (int s = 0; s < FA_STATUS_COUNT; s++) CHECK(strcmp(fa_status_name((fa_status)s), "unknown"), "%d", s);
 }
