@@ -114,9 +114,12 @@ static float largest(const float *x, int64_t rows, int64_t cols, int64_t stride)
 static float quantise(const float *x, int64_t rows, int64_t cols, int64_t stride, float floor, uint8_t *codes) {
     float amax = largest(x, rows, cols, stride);
     float scale = (amax < floor ? floor : amax) / 448.0f;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            codes[r * stride + c] = isnan(scale) ? 0 : fa_e4m3_encode(x[r * stride + c] / scale);
+    for (int64_t r = 0; r < rows; r++, x += stride, codes += stride) {
+        if (isnan(scale))
+            memset(codes, 0, (size_t)cols);
+        else
+            for (int64_t c = 0; c < cols; c++) codes[c] = fa_e4m3_encode(x[c] / scale);
+    }
     return scale;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/format/safetensors.h"
@@ -196,6 +197,8 @@ static void hostile_files_are_refused(void *arg) {
     remove(path);
     expect_refusal(path, FA_EIO, "cannot open");
     expect_refusal(dir, FA_EIO, "neither");
+    CHECK(mkfifo(path, 0600) == 0);
+    expect_refusal(path, FA_EIO, "not a regular file");
     check_remove(dir);
     free(path), free(dir);
 }
