@@ -20,10 +20,11 @@ run_cppcheck() {
         --enable=warning,performance,portability -I. -D_GNU_SOURCE -DFATHOM_VERSION='"lint"' -D__x86_64__ $product
 }
 
-# not the kernels, which are written in GCC's vector extensions
+# not the kernels, which are written in GCC's vector extensions; not the file that defines what analyser.h explains
 run_clang_tidy() {
-    echo "$product" | grep -v '^host/backend/cpu/kernels' | xargs -P "$(nproc)" -n 4 sh -c '
-        clang-tidy --quiet "$@" -- -I. -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp 2>/dev/null' sh
+    echo "$product" | grep -v -e '^host/backend/cpu/kernels' -e '^host/base/status.c' | xargs -P "$(nproc)" -n 4 sh -c '
+        clang-tidy --quiet "$@" -- -I. -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp \
+            -include tests/lib/analyser.h 2>/dev/null' sh
 }
 
 check "include directions" tests/lint-includes.sh
