@@ -11,6 +11,7 @@
  * codes in the halves of each word, where the mask leaves sign, exponent and mantissa. */
 INLINE void take_apart(const uint8_t *codes, vec_f w[4]) {
     __m256i v = _mm256_loadu_si256((const __m256i *)codes);
+    __asm__("" : "+v"(v)); /* one load, where the compiler would rather make it part of both uses */
     __m256i even = _mm256_maddubs_epi16(_mm256_set1_epi16(0x0010), v);
     __m256i odd = _mm256_maddubs_epi16(_mm256_set1_epi16(0x1000), v);
     __m256i mask = _mm256_set1_epi32((int32_t)0x87F00000);

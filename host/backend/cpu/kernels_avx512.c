@@ -10,6 +10,7 @@
 /* As in kernels_avx2.c, 64 codes at a time. */
 INLINE void take_apart(const uint8_t *codes, vec_f w[4]) {
     __m512i v = _mm512_loadu_si512(codes);
+    __asm__("" : "+v"(v)); /* one load, where the compiler would rather make it part of both uses */
     __m512i even = _mm512_maddubs_epi16(_mm512_set1_epi16(0x0010), v);
     __m512i odd = _mm512_maddubs_epi16(_mm512_set1_epi16(0x1000), v);
     __m512i mask = _mm512_set1_epi32((int32_t)0x87F00000);
