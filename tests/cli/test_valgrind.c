@@ -14,7 +14,7 @@ static void run_is_clean(void *arg) {
     check_output_free(&o);
     o = check_command("FATHOM_ISA=%s valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible "
                       "--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \"$FATHOM_BIN\" run "
-                      "--model %s/%s --ids 5,6,7,8 -n 4 --temp 0 --ignore-eos --print-ids --threads 1",
+                      "--model %s/%s --ids 5,6,7,8 -n 4 --temp 0 --ignore-eos --print-ids --threads 2",
                       fa_isa_name(fa_isa_best() >= FA_ISA_AVX2 ? FA_ISA_AVX2 : FA_ISA_PORTABLE), check_golden_dir(),
                       (const char *)arg);
     CHECK(o.status == 0, "status %d\n%.4000s", o.status, o.err);
