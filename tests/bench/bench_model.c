@@ -63,7 +63,7 @@ static char *prepare(const char *shape) {
 /* The line of `fathom bench` with the fastest decoding; NULL when it failed. */
 static json_t *best_run(const char *folder, int threads) {
     char *command =
-        text_of("'%s' bench --model '%s' --threads %d --numerics w8a8 --backend cpu --prompt 32 -n 64 --repeat 3",
+        text_of("'%s' bench --model '%s' --threads %d --numerics w8a8 --backend cpu --prompt 32 -n 24 --repeat 8",
                 setting("FATHOM_BIN", "build/fathom"), folder, threads);
     FILE *f = popen(command, "r");
     char line[4096];
