@@ -40,7 +40,8 @@ typedef struct cpu_input {
 
 /* Row t of the FP32 values at `ref`. */
 static inline float *cpu_row(fa_ref ref, int64_t t, int64_t ld) {
-    return (float *)((char *)ref.buffer->host + ref.offset) + t * ld;
+    float *first = (void *)((char *)ref.buffer->host + ref.offset);
+    return first + t * ld;
 }
 
 static inline int64_t cpu_ceil_div(int64_t a, int64_t b) {

@@ -3,7 +3,10 @@
 
 #include "host/backend/cpu/ops.h"
 
-enum { CHUNK = 512 }; /* elements of a weight row decoded at a time; whole blocks of every type */
+enum {
+    CHUNK = 512,         /* elements of a weight row decoded at a time; whole blocks of every type */
+    AHEAD_BYTES = 16384, /* the least distance of prefetching: the next four rows, unless they are too near */
+};
 
 /* Work, in multiplications, below which waking the team costs more than it saves. */
 enum { SMALL_WORK = 1 << 17, PIECES_PER_THREAD = 16 };
@@ -69,7 +72,7 @@ static void ordered_product(const fa_cpu *c, const fa_weight *w, int64_t first, 
     float decoded[CPU_STRIP][CHUNK], partials[CPU_ROWS * CPU_STRIP * CPU_PARTIALS];
     bool direct = w->type == FA_F32 && !w->scale;
     cpu_matrix m = fa_cpu_weight_matrix(w);
-    m.ahead_bytes = CPU_STRIP * m.row_bytes;
+    m.ahead_bytes = CPU_STRIP * m.row_bytes > AHEAD_BYTES ? CPU_STRIP * m.row_bytes : AHEAD_BYTES;
     const float *strip[CPU_STRIP], *at[CPU_ROWS];
     for (int s = 0; s < n; s += CPU_STRIP) {
         int height = n - s < CPU_STRIP ? n - s : CPU_STRIP;

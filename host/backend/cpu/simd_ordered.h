@@ -44,17 +44,26 @@ static void decode_e4m3(const uint8_t *src, const uint8_t *scales, int64_t first
 /* Blocks of 32 elements: the low nibbles of 16 bytes are elements 0-15, the high ones 16-31. With `minimum` the block is
  * Q4_1: nibble * d + m, else Q4_0: (nibble - 8) * d. */
 INLINE void decode_q4(const uint8_t *src, int64_t n, bool minimum, float *dst) {
-    int head = minimum ? 4 : 2;
+    int head = minimum ? 4 : 2, middle = minimum ? 0 : 8;
     for (int64_t i = 0; i < n; i += 32, src += head + 16) {
         float d = half_scalar(src), m = minimum ? half_scalar(src + 2) : 0.0f;
+#if LANES == 16 /* all values of a block fit one vector, in which nibbles are looked up */
+        vec_f table = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        table = (table - (float)middle) * d;
+        if (minimum) table = table + m;
+        vec_i q = widen(src + head);
+        store(dst + i, __builtin_shuffle(table, q));
+        store(dst + i + 16, __builtin_shuffle(table, q >> 4));
+#else
 #pragma GCC unroll 4
         for (int j = 0; j < 16; j += LANES) {
             vec_i q = widen(src + head + j);
-            vec_f low = __builtin_convertvector((q & 15) - (minimum ? 0 : 8), vec_f) * d;
-            vec_f high = __builtin_convertvector((q >> 4) - (minimum ? 0 : 8), vec_f) * d;
+            vec_f low = __builtin_convertvector((q & 15) - middle, vec_f) * d;
+            vec_f high = __builtin_convertvector((q >> 4) - middle, vec_f) * d;
             store(dst + i + j, minimum ? low + m : low);
             store(dst + i + j + 16, minimum ? high + m : high);
         }
+#endif
     }
 }
 
