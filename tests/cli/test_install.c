@@ -44,8 +44,9 @@ static void installed_library_compiles_and_runs(void *arg) {
     CHECK(strstr(program.out, o.out), "library '%s', program '%s'", o.out, program.out);
     check_output_free(&o);
     check_output_free(&program);
-    o = must("export PKG_CONFIG_PATH='%s/usr/lib/pkgconfig'; cd '%s' && "
-             "gcc a.c -o b usr/lib/libfathom.a $(pkg-config --static --cflags --libs fathom | sed 's/-lfathom//') && ./b");
+    o = must(
+        "export PKG_CONFIG_PATH='%s/usr/lib/pkgconfig'; cd '%s' && "
+        "gcc a.c -o b usr/lib/libfathom.a $(pkg-config --static --cflags --libs fathom | sed 's/-lfathom//') && ./b");
     check_output_free(&o);
     check_folder_remove(folder);
 }
