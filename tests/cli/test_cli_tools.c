@@ -179,6 +179,20 @@ static void bench_prints_a_line_a_repeat(void *arg) {
     check_output_free(&o);
 }
 
+/* The generator of `make bench`: what it makes must load, pass the NaN check and give numbers. */
+static void generated_model_runs(void *arg) {
+    char *folder = check_folder();
+    check_output o =
+        must(check_command("\"$FATHOM_BUILD/tests/bench/make_model\" %s '%s/m' && \"$FATHOM_BIN\" run --model '%s/m' "
+                           "--numerics w8a8 --ids 1,2,3 -n 8 --temp 0 --ignore-eos --print-ids",
+                           (const char *)arg, folder, folder));
+    int commas = 0;
+    for (const char *c = o.out; *c; c++) commas += *c == ',';
+    CHECK(commas == 7, "%s", o.out);
+    check_output_free(&o);
+    check_folder_remove(folder);
+}
+
 static void wrong_use_says_what(void *arg) {
     (void)arg;
     static const struct {
@@ -216,6 +230,8 @@ int main(int argc, char **argv) {
         {"a quantized V3 answers", quantized_model_answers, "deepseek-v3-tiny"},
         {"a quantized Qwen2 answers", quantized_model_answers, "r1-distill-qwen-tiny"},
         {"bench prints a line a repeat", bench_prints_a_line_a_repeat, NULL},
+        {"a generated FP8 Llama runs", generated_model_runs, "llama-tiny"},
+        {"a generated FP8 V3 runs", generated_model_runs, "v3-moe-tiny"},
         {"wrong use of the tools says what is wrong", wrong_use_says_what, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
