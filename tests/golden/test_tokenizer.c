@@ -395,7 +395,8 @@ static const check_case cases[] = {
     GGUF("deepseek-v3-real", "deepseek-v3"),
     GGUF("gpt2", "gpt-2"),
     GGUF("llama3", "llama-bpe"),
-    GGUF("qwen2", "deepseek-r1-qwen"),
+    GGUF("qwen2", "qwen2"),
+    {"ids equal as GGUF: qwen2, by DeepSeek's name", gguf_equal, &(gguf_case){"tokenizer/qwen2", "deepseek-r1-qwen"}},
     GGUF("llama-legacy", NULL),
     {"ids equal through GGUF: smollm2", smollm2_equal, NULL},
 };

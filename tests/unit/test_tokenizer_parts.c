@@ -235,6 +235,10 @@ static void split_behaviors(void *arg) {
         {"[a-z]", "ab1c2", FA_SPLIT_MERGED_WITH_PREVIOUS, true, "a|b1|c2"},
         {"[a-z]", "ab1c2", FA_SPLIT_MERGED_WITH_NEXT, true, "a|b|1c|2"},
         {"[a-z]", "ab1c2", FA_SPLIT_CONTIGUOUS, true, "ab|1|c|2"},
+        {"x*", "axb", FA_SPLIT_MERGED_WITH_PREVIOUS, false, "ax|b"},
+        {"x*", "xxab", FA_SPLIT_MERGED_WITH_NEXT, false, "xxa|b"},
+        {"x*", "axb", FA_SPLIT_MERGED_WITH_PREVIOUS, true, "a|xb"},
+        {"x*", "axb", FA_SPLIT_REMOVED, true, "x"},
         {"x*", "axb", FA_SPLIT_ISOLATED, false, "a|x|b"},
         {"\\s+$", "a  \nb  ", FA_SPLIT_ISOLATED, false, "a|  |\nb|  "}, /* $ is the end of any line */
         {"^b", "a\nb", FA_SPLIT_ISOLATED, false, "a\n|b"},
