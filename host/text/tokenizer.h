@@ -40,7 +40,8 @@ typedef struct fa_encode_options {
 } fa_encode_options;
 
 /* Appends the ids of `text` [n] (any bytes; invalid UTF-8 is replaced by U+FFFD as tokenizers do) to `out`.
- * Time is near-linear in n. `options` may be NULL (no prefix, nothing literal). */
+ * Time is near-linear in n. `options` may be NULL (no prefix, nothing literal). FA_ELIMIT for more than 256 MB, and where
+ * a pattern of the tokenizer's file takes too long on this text; `out` is as before on a failure. */
 fa_status fa_encode(const fa_tokenizer *t, const char *text, size_t n, const fa_encode_options *options, fa_ids *out,
                     fa_error *e);
 
