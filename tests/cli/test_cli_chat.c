@@ -157,6 +157,12 @@ static const struct {
      NULL},
     {"a double slash sends a text", "-n 1", "//new\\n/undo\\n", 0, {"taken back: /new"}, NULL},
     {"/quit ends before the input does", "-n 1", "/quit\\n/undo\\n", 0, {NULL}, "take back"},
+    {"each answer has a seed of its own",
+     "-n 2 --temp 1",
+     "hi\\n/stats\\n/regen\\n/stats\\n",
+     0,
+     {"seed 1\n", "seed 2\n"},
+     NULL},
     {"reasoning is hidden", "-n 8 --ignore-eos", "/think off\\nhi\\n", 0, {"[ended after 8 tokens"}, "<think>"},
     {"reasoning is shown in tags", "-n 8 --ignore-eos", "hi\\n", 0, {"<think>\n", "\n</think>"}, NULL},
 };
