@@ -51,7 +51,7 @@ typedef struct fathom_options {
     const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
     const char *backend;  /* "auto" (NULL), "cpu", "reference" */
     const char *numerics; /* "auto" (NULL), "w8a8", "w8a16" */
-    const char *cache;    /* "auto" (NULL), "f32", "bf16", "fp8"; auto = bf16 for w8a8 models, else f32 */
+    const char *cache;    /* "auto" (NULL): "f32"; "bf16" and "fp8" are smaller and round what they keep */
     int threads;          /* 0: all CPUs */
     int32_t context;      /* positions of one sequence; 0: the model's own, at most 8192 */
     int32_t sessions;     /* open at once; 0: 1 */

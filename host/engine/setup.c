@@ -83,8 +83,7 @@ fa_status fa_setup_make(fa_setup *s, const fathom_options *o, fa_error *e) {
     int numerics = 0, cache = 0;
     if (!st) st = choose("numerics", o->numerics, numerics_names, s->config.fp8 ? FA_W8A8 : FA_W8A16, &numerics, e);
     s->numerics = (fa_numerics)numerics;
-    bool w8a8 = s->config.fp8 && s->numerics == FA_W8A8;
-    if (!st) st = choose("cache", o->cache, cache_names, w8a8 ? FA_CACHE_BF16 : FA_CACHE_F32, &cache, e);
+    if (!st) st = choose("cache", o->cache, cache_names, FA_CACHE_F32, &cache, e);
     s->cache = (fa_cache_type)cache;
     return st ? st : choose_sizes(s, o, e);
 }
