@@ -135,8 +135,14 @@ static int bench_start(const char *shape, int threads) {
 int main(int argc, char **argv) {
     int threads = argc > 1 ? atoi(argv[1]) : 2;
     char name[64];
+    fa_isa isa;
+    fa_error e;
     fa_cpu_name(name, sizeof name);
-    print_line(json_pack("{s:s, s:s, s:s}", "measure", "machine", "cpu", name, "isa", fa_isa_name(fa_isa_best())));
+    if (fa_isa_select(&isa, &e)) {
+        fprintf(stderr, "bench_model: %s\n", e.text);
+        return 1;
+    }
+    print_line(json_pack("{s:s, s:s, s:s}", "measure", "machine", "cpu", name, "isa", fa_isa_name(isa)));
     int bad = bench_decode("llama-1gb", threads);
     bad |= bench_decode("v3-moe-1gb", threads);
     bad |= bench_start("llama-2gb", threads);
