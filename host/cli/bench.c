@@ -141,7 +141,7 @@ int cli_bench(int argc, char **argv) {
     if (cli_files_open(&files, o.engine.model, &file_error)) return cli_fail("%s", file_error.text);
     double start = now();
     int code;
-    if (fathom_engine_open(&engine, &o.engine, &e)) {
+    if (cli_engine_open(&engine, &o.engine, &e)) {
         code = cli_fail("%s", e.text);
     } else {
         code = measure(engine, &o, &files, (timing){.load = now() - start});

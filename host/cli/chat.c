@@ -170,11 +170,7 @@ static void talk(chat *c, cli_line *line) {
 static int open_chat(chat *c, settings *s) {
     fathom_error e = {0};
     fa_error bad = {0};
-    cli_progress_bar bar = {.label = "loading"};
-    s->engine.progress = cli_progress;
-    s->engine.progress_ctx = &bar;
-    fathom_status status = fathom_engine_open(&c->engine, &s->engine, &e);
-    cli_progress_end(&bar);
+    fathom_status status = cli_engine_open(&c->engine, &s->engine, &e);
     if (!status) status = fathom_session_open(c->engine, 0, &c->session, &e);
     if (status) return cli_fail("%s", e.text);
     fathom_engine_info(c->engine, &c->info);

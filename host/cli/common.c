@@ -176,6 +176,15 @@ void cli_progress_end(cli_progress_bar *bar) {
     fflush(stderr);
 }
 
+fathom_status cli_engine_open(fathom_engine **engine, fathom_options *options, fathom_error *e) {
+    cli_progress_bar bar = {.label = "loading"};
+    options->progress = cli_progress;
+    options->progress_ctx = &bar;
+    fathom_status status = fathom_engine_open(engine, options, e);
+    cli_progress_end(&bar);
+    return status;
+}
+
 /* ---- option parsers ---- */
 
 static error_t parse_model(int key, char *arg, struct argp_state *state) {

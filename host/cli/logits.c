@@ -67,18 +67,13 @@ static int write_logits(fathom_engine *engine, const logits_options *o, const in
 
 int cli_logits(int argc, char **argv) {
     logits_options o = {0};
-    cli_progress_bar bar = {.label = "loading"};
     fathom_engine *engine;
     fathom_error e;
     int32_t *ids = NULL;
     size_t n = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
     o.engine.logits_all = o.all;
-    o.engine.progress = cli_progress;
-    o.engine.progress_ctx = &bar;
-    fathom_status s = fathom_engine_open(&engine, &o.engine, &e);
-    cli_progress_end(&bar);
-    if (s) return cli_fail("%s", e.text);
+    if (cli_engine_open(&engine, &o.engine, &e)) return cli_fail("%s", e.text);
     int code;
     if (cli_prompt_encode(&o.prompt, engine, &ids, &n, &e))
         code = cli_fail("%s", e.text);

@@ -108,12 +108,8 @@ static void release(run *r) {
 
 static int open_engine(run *r, settings *s) {
     fathom_error e = {0};
-    cli_progress_bar bar = {.label = "loading"};
     fathom_info info;
-    s->engine.progress = cli_progress;
-    s->engine.progress_ctx = &bar;
-    fathom_status status = fathom_engine_open(&r->engine, &s->engine, &e);
-    cli_progress_end(&bar);
+    fathom_status status = cli_engine_open(&r->engine, &s->engine, &e);
     if (status) return cli_fail("%s", e.text);
     fathom_engine_info(r->engine, &info);
     if (s->raw || s->ids) return CLI_OK;

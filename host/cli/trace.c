@@ -91,17 +91,12 @@ static fathom_status run(fathom_engine *engine, const trace_options *o, const in
 
 int cli_trace(int argc, char **argv) {
     trace_options o = {0};
-    cli_progress_bar bar = {.label = "loading"};
     fathom_engine *engine;
     fathom_error e;
     int32_t *ids = NULL;
     size_t n = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
-    o.engine.progress = cli_progress;
-    o.engine.progress_ctx = &bar;
-    fathom_status s = fathom_engine_open(&engine, &o.engine, &e);
-    cli_progress_end(&bar);
-    if (s) return cli_fail("%s", e.text);
+    if (cli_engine_open(&engine, &o.engine, &e)) return cli_fail("%s", e.text);
     int code = CLI_OK;
     if (fa_model_config(fa_engine_model(engine))->experts == 0)
         code = cli_fail("%s: this model has no experts, so there are no routes", o.engine.model);
