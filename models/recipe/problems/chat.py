@@ -3,7 +3,7 @@ words of an intent are always trained on, so that nobody meets a model that neve
 from .text import Task
 
 ABOUT = "arithmetic, comparing, sorting, units, counting letters and small word problems"
-# intent: (thought, answer, plain phrasings, beginnings, middles, ends); level
+# intent: (thought, answer, level); levels without an intent of their own draw "no"
 INTENTS = {
     "hello": ("A greeting.", "Hello! Ask me a small question with numbers.", 0),
     "how": ("They ask how I am.", "I am fine, thank you. Ask me a small question with numbers.", 1),

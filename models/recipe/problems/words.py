@@ -8,9 +8,8 @@ THINGS = ("apples", "books", "marbles", "pencils", "stamps", "cards", "coins", "
           "stickers")
 BOXES = ("boxes", "bags", "baskets", "packs", "shelves")
 
-# Ranges of the numbers: t is one digit and at least 2, n and m have up to two digits. {s} is a part of what there is.
-# (level, numbers, question, steps): a step is (left, op, right) with names of numbers, or of results r1, r2, r3.
-# In the last element of a name, "<" asks that the number be at most that result.
+# (level, names of the numbers, question, steps). A step is a name or an earlier result (r1, r2), a sign, and another.
+# The ranges are in numbers().
 TEMPLATES = (
     (0, "nm", "{P} has {n} {things} and gets {m} more. How many {things} does {P} have now?", ("n+m",)),
     (0, "nm", "{P} has {n} {things} and {Q} has {m}. How many {things} do they have together?", ("n+m",)),
@@ -45,18 +44,17 @@ TEMPLATES = (
 
 
 def numbers(rng, names):
-    """A value for each name. Differences are checked by the caller."""
+    """A value for each name; e is a multiple of u."""
     n = {}
     for name in names:
-        if name in "tv":
+        if name in "tvu":
             n[name] = rng.randint(2, 9)
         elif name in "kw":
             n[name] = rng.randint(2, 12)
-        elif name == "u":
-            n[name] = rng.randint(2, 9)
-            n["e"] = n[name] * rng.randint(2, 12)
-        else:
+        elif name != "e":
             n[name] = rng.randint(2, 99 if rng.random() < 0.6 else 20)
+    if "e" in names:
+        n["e"] = n["u"] * rng.randint(2, 12)
     return n
 
 
