@@ -11,12 +11,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+import fp8
 from export import read
 from model import Layout
 from problems import any_task, make
 from prompts import Prompts
 
-LARGEST = {"w8a16": 1e-4, "w8a8": 3e-2}  # relative RMS; in w8a8 a last bit can move an activation's code
+CLOSE = 1e-4  # relative RMS of arithmetic that is the same but for rounding
+FIRST = 8  # rows that have met no flip yet
+NOISE = 2e-7  # about a last bit
 
 
 def fathom_logits(fathom, model, numerics, ids):
@@ -33,7 +36,13 @@ def torch_logits(model, numerics, ids):
         return model.lm_head(model(torch.tensor(ids), Layout([len(ids)]))).float()
 
 
+def relative(got, want):
+    return ((got - want).square().mean() / want.square().mean()).sqrt().item()
+
+
 def main():
+    """In w8a8 a last bit can move an activation's code, and later rows differ by what that code weighs. So the first
+    rows must agree closely, and all rows no worse than torch with itself where its activations move by a last bit."""
     p = argparse.ArgumentParser(description="Compare an exported model in fathom with model.py.")
     p.add_argument("exported")
     p.add_argument("fathom")
@@ -42,14 +51,18 @@ def main():
     problem = make(any_task(rng), rng, "heldout")
     ids = prompts.prompt(problem.question) + prompts.completion(problem)
     model = read(a.exported)
-    for numerics, largest in LARGEST.items():
+    for numerics in ("w8a16", "w8a8"):
         want = torch_logits(model, numerics, ids)
         got = fathom_logits(a.fathom, a.exported, numerics, ids)
-        off = ((got - want).square().mean() / want.square().mean()).sqrt().item()
-        same = (got.argmax(-1) == want.argmax(-1)).float().mean().item()
-        print(f"{numerics}: relative RMS {off:.1e}, same likeliest token {same:.1%}, {len(ids)} positions")
-        if off > largest:
-            raise SystemExit(f"{numerics}: {off:.1e} is more than {largest:.0e}")
+        first, all_rows, limit = relative(got[:FIRST], want[:FIRST]), relative(got, want), CLOSE
+        if numerics == "w8a8":
+            exact = fp8.activation
+            fp8.activation = lambda x: exact(x * (1 + NOISE * torch.randn_like(x)))
+            limit = max(CLOSE, 2 * relative(torch_logits(model, numerics, ids), want))
+            fp8.activation = exact
+        print(f"{numerics}: relative RMS {first:.1e} in the first {FIRST} rows, {all_rows:.1e} in {len(ids)} (limit {limit:.1e})")
+        if first > CLOSE or all_rows > limit:
+            raise SystemExit(f"{numerics}: fathom and torch differ")
 
 
 if __name__ == "__main__":

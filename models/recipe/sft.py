@@ -76,7 +76,7 @@ class Load:
             g.rebalance(speed)
 
     def line(self):
-        found = {k: round((t.max() / t.mean()).item(), 3) for k, t in self.total.items()}
+        found = {k: round((t.max() / t.mean()).item(), 3) for k, t in self.total.items() if t.any()}
         for t in self.total.values():
             t.zero_()
         return found

@@ -1,0 +1,123 @@
+"""Distillation: the RL model's correct answers teach a dense student.
+
+    python distill.py --work DIR [--rounds N]
+
+Each round asks the teacher new questions, keeps the answers that the rules call right and well formed (rejection
+sampling), appends them to WORK/distill/answers.jsonl and trains the student on all rounds so far. Resumes."""
+import argparse
+import json
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+import data
+import problems
+from decode import Frozen, generate
+from evaluate import accuracies, by_torch, held_out
+from model import Config, Model
+from optimizer import Both
+from sft import open_tokenizer
+from store import Store
+from student import Student, StudentConfig
+
+
+def teacher(work):
+    saved = Store(work, "grpo").load()
+    if saved is None:
+        raise SystemExit(f"{work}: no RL checkpoint; run grpo.py first")
+    model = Model(Config(**saved["config"]))
+    model.load_state_dict(saved["average"])
+    return model.eval()
+
+
+def sample(model, prompts, a, number):
+    """The right answers of one round, as lines that say question, answer and task."""
+    rng = random.Random(f"distill/{a.seed}/{number}")
+    asked = [problems.make(problems.any_task(rng), rng, "train") for _ in range(a.questions)]
+    lines = []
+    with Frozen(model):
+        for i in range(0, len(asked), a.batch):
+            part = asked[i:i + a.batch]
+            generator = torch.Generator().manual_seed(a.seed * 1_000_003 + number * 1009 + i)
+            answers = generate(model, [prompts.prompt(p.question) for p in part], prompts.eos, a.room, 0.6, generator)
+            for p, answer in zip(part, answers):
+                if min(problems.reward(p, prompts.text(answer))) == 1.0 and answer[-1] == prompts.eos:
+                    lines.append({"round": number, "task": p.task, "question": p.question, "answer": prompts.text(answer)})
+    return lines, len(lines) / len(asked)
+
+
+def batch_of(prompts, lines, rng, tokens):
+    sequences, room = [], tokens
+    while room > 0:
+        line = rng.choice(lines)
+        sequences.append((prompts.prompt(line["question"]), [*prompts.encode(line["answer"]), prompts.eos], line["task"]))
+        room -= len(sequences[-1][0]) + len(sequences[-1][1])
+    return data.pack(sequences)
+
+
+def train(a):
+    torch.set_num_threads(a.threads)
+    prompts, store, model = open_tokenizer(a.work), Store(a.work, "distill"), teacher(a.work)
+    torch.manual_seed(a.seed)
+    saved = store.load()
+    student = Student(StudentConfig(**saved["config"]) if saved else StudentConfig(vocab=model.c.vocab))
+    optimizer, step, done = Both(student), 0, 0
+    if saved:
+        student.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, done = saved["step"], saved["rounds"]
+    average = saved["average"] if saved else {k: v.clone() for k, v in student.state_dict().items()}
+    student.numerics.fp8 = a.qat
+    file = Path(a.work) / "distill" / "answers.jsonl"
+    lines = [json.loads(line) for line in file.open()] if file.exists() else []
+    lines = [line for line in lines if line["round"] < done]  # a round that was cut short is made again
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for number in range(done, a.rounds):
+        new, accepted = sample(model, prompts, a, number)
+        with file.open("a") as f:
+            f.writelines(json.dumps(line) + "\n" for line in new)
+        lines += new
+        loss_sum = 0.0
+        for _ in range(a.steps if lines else 0):
+            b = batch_of(prompts, lines, random.Random(f"{a.seed}/{step}"), a.tokens)
+            loss = F.cross_entropy(student.lm_head(student(b.ids, b.layout)[b.rows]).float(), b.targets)
+            loss.backward()
+            share = min(1.0, (step + 1) / a.warmup) * min(1.0, (a.rounds - number) / (0.3 * a.rounds))
+            optimizer.step(a.lr * share)
+            step, loss_sum = step + 1, loss_sum + loss.item()
+            keep = min(a.average, step / (step + 10))
+            for k, v in student.state_dict().items():
+                average[k].lerp_(v, 1 - keep)
+        store.log(step=step, round=number, accepted=round(accepted, 4), answers=len(lines), loss=round(loss_sum / a.steps, 4))
+        store.save(step, {"model": student.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
+                          "step": step, "rounds": number + 1, "config": student.c.dict()})
+    student.load_state_dict(average)
+    asked = held_out(a.evaluate)
+    with Frozen(student):
+        found = accuracies(prompts, asked, by_torch(student, prompts, asked))
+    store.log(step=step, evaluation={k: round(v, 4) for k, v in found.items()})
+
+
+def arguments():
+    p = argparse.ArgumentParser(description="Teach a dense student the RL model's right answers.")
+    p.add_argument("--work", default="build/recipe")
+    p.add_argument("--rounds", type=int, default=40)
+    p.add_argument("--questions", type=int, default=1024, help="of a round")
+    p.add_argument("--steps", type=int, default=100, help="of a round")
+    p.add_argument("--batch", type=int, default=256, help="questions that the teacher answers at once")
+    p.add_argument("--room", type=int, default=400)
+    p.add_argument("--tokens", type=int, default=5120, help="of a step, about")
+    p.add_argument("--lr", type=float, default=4e-3)
+    p.add_argument("--warmup", type=int, default=50)
+    p.add_argument("--average", type=float, default=0.99)
+    p.add_argument("--qat", action="store_true")
+    p.add_argument("--evaluate", type=int, default=440)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--seed", type=int, default=1)
+    return p.parse_args()
+
+
+if __name__ == "__main__":
+    train(arguments())

@@ -1,0 +1,116 @@
+"""Accuracy on held-out problems: through fathom in C (w8a8) and through FP32 torch, side by side.
+
+    python evaluate.py EXPORTED FATHOM [--checkpoint FILE] [--problems N] [--out FILE.json]
+
+Greedy. Torch runs the checkpoint's own weights, which were never rounded; without --checkpoint it runs the exported
+ones with FP32 activations. Also: how many MTP drafts are right over the answers, and the routers' load."""
+import argparse
+import json
+import os
+import random
+import subprocess
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+import problems
+from decode import generate
+from export import load, read
+from model import Layout
+from prompts import Prompts
+from student import is_student, read_student
+
+ROOM = 400  # new tokens; worked reasoning needs fewer than 300
+
+
+def held_out(n, seed=20):
+    """The same number of problems of each task, all levels in turn."""
+    rng, tasks = random.Random(seed), list(problems.TASKS)
+    return [problems.make(tasks[i % len(tasks)], rng, "heldout", i // len(tasks) % problems.LEVELS) for i in range(n)]
+
+
+def by_fathom(fathom, model, prompts, asked):
+    """One process a problem: starting takes some milliseconds, less than the answer."""
+    def answer(problem):
+        ids = ",".join(map(str, prompts.prompt(problem.question)))
+        done = subprocess.run([fathom, "run", "--model", model, "--numerics", "w8a8", "--temp", "0", "--threads", "1",
+                               "--quiet", "--max-tokens", str(ROOM), "--print-ids", "--ids", ids],
+                              check=True, capture_output=True, text=True)
+        return [int(i) for i in done.stdout.replace(",", " ").split()]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(answer, asked))
+
+
+def by_torch(model, prompts, asked, batch=256):
+    answers = []
+    for i in range(0, len(asked), batch):
+        answers += generate(model, [prompts.prompt(p.question) for p in asked[i:i + batch]], prompts.eos, ROOM)
+    return answers
+
+
+def accuracies(prompts, asked, answers):
+    """Share of right answers: overall, of the hard half, of each task; and the share in the right format."""
+    right, rewards = defaultdict(list), [problems.reward(p, prompts.text(a)) for p, a in zip(asked, answers)]
+    for p, r in zip(asked, rewards):
+        for name in ("overall", p.task) + (("hard half",) if p.level >= problems.LEVELS // 2 else ()):
+            right[name].append(r.accuracy)
+    return {k: sum(v) / len(v) for k, v in right.items()} | {"format": sum(r.format for r in rewards) / len(rewards)}
+
+
+@torch.no_grad()
+def drafts_and_load(model, prompts, asked, answers):
+    """The share of right MTP drafts within answers, and max/mean load of each router over questions and answers."""
+    accepted = drafted = 0
+    for gate in model.gates().values():
+        gate.load.zero_()
+    for p, answer in zip(asked, answers):
+        ids = prompts.prompt(p.question)
+        first, ids = len(ids), torch.tensor(ids + answer)
+        layout = Layout([len(ids)])
+        drafts = model.lm_head(model.draft_states(ids, model(ids, layout), layout)).argmax(-1)
+        good = drafts[first - 1:-2] == ids[first + 1:]  # row i drafts token i + 2
+        accepted, drafted = accepted + good.sum().item(), drafted + len(good)
+    load = {str(k): (g.load.max() / g.load.mean()).item() for k, g in model.gates().items()}
+    return accepted / max(1, drafted), load
+
+
+def table(columns):
+    names = list(next(iter(columns.values())))
+    print(f"{'':12}" + "".join(f"{c:>14}" for c in columns))
+    for n in names:
+        print(f"{n:12}" + "".join(f"{100 * v[n]:13.1f}%" for v in columns.values()))
+
+
+def main():
+    p = argparse.ArgumentParser(description="Evaluate an exported model on held-out problems.")
+    p.add_argument("exported")
+    p.add_argument("fathom")
+    p.add_argument("--checkpoint")
+    p.add_argument("--problems", type=int, default=2000)
+    p.add_argument("--out")
+    a = p.parse_args()
+    prompts, asked = Prompts(a.exported), held_out(a.problems)
+    student = is_student(a.exported)
+    reference = read_student(a.exported) if student else load(a.checkpoint) if a.checkpoint else read(a.exported)
+    reference.numerics.dtype = torch.float32
+    answers = by_fathom(a.fathom, a.exported, prompts, asked)
+    columns = {"fathom w8a8": accuracies(prompts, asked, answers),
+               "torch fp32": accuracies(prompts, asked, by_torch(reference, prompts, asked))}
+    table(columns)
+    result = {"problems": len(asked), **columns}
+    if not student:
+        part = asked[::4], answers[::4]
+        shipped = read(a.exported)
+        shipped.numerics.fp8 = True
+        accepted, load_of = drafts_and_load(shipped, prompts, *part)
+        result |= {"drafts_accepted": accepted, "load": load_of}
+        print(f"MTP drafts accepted {accepted:.1%}; load, max/mean by layer:", {k: round(v, 2) for k, v in load_of.items()})
+    if a.out:
+        Path(a.out).write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
