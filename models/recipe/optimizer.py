@@ -5,6 +5,7 @@ steps; the update is scaled to AdamW's usual size (Moonlight, arXiv 2502.16982),
 import torch
 
 MOMENTUM, DECAY = 0.95, 0.05
+ROUTER_SHARE = 0.1  # of the learning rate, so that the balancing bias can follow the routers
 
 
 def orthogonal(m):
@@ -41,13 +42,16 @@ class Both:
 
     def __init__(self, model):
         matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and not apart(n)]
-        rest = [p for n, p in model.named_parameters() if p.ndim < 2 or apart(n)]
-        self.parts = Muon(matrices), torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+        routers = [p for n, p in model.named_parameters() if router(n)]
+        rest = [p for n, p in model.named_parameters() if (p.ndim < 2 or apart(n)) and not router(n)]
+        groups = [{"params": rest, "share": 1.0}, {"params": routers, "share": ROUTER_SHARE}]
+        groups = [g for g in groups if g["params"]]  # a dense model has no router
+        self.parts = Muon(matrices), torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
 
     def step(self, lr):
         for part in self.parts:
             for group in part.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("share", 1.0)
             part.step()
             part.zero_grad(set_to_none=True)
 
@@ -59,6 +63,10 @@ class Both:
             part.load_state_dict(state)
 
 
+def router(name):
+    return "mlp.gate.weight" in name
+
+
 def apart(name):
     """Embedding, head and routers are no maps between hidden states: AdamW suits them better."""
-    return any(s in name for s in ("embed_tokens", "lm_head", "mlp.gate.weight"))
+    return router(name) or "embed_tokens" in name or "lm_head" in name

@@ -270,6 +270,16 @@ class Split(unittest.TestCase):
             self.assertFalse(train & held_out, task)
             self.assertGreater(len(held_out), 50, task)
 
+    def test_a_held_out_question_is_no_training_question_of_any_task(self):
+        def plain(question):
+            return "".join(question.lower().split()).rstrip("?.!=")
+
+        rng = random.Random(4)
+        held_out = {plain(make(t, rng, "heldout", i % LEVELS).question): t for t in TASKS for i in range(SAMPLES)}
+        for _ in range(20 * SAMPLES):
+            p = make(any_task(rng), rng, "train")
+            self.assertNotIn(plain(p.question), held_out, p)
+
     def test_the_same_seed_makes_the_same_problems(self):
         for task in TASKS:
             self.assertEqual(make(task, random.Random(3), "train"), make(task, random.Random(3), "train"))

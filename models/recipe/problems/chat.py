@@ -66,4 +66,4 @@ def write(operands, rng):
     return text, thought, answer, answer
 
 
-CHAT = Task(draw, lambda o: None if o[1] else o[2], write)
+CHAT = Task(draw, lambda o: None if o[1] else o[2].rstrip("?.!"), write)

@@ -3,7 +3,8 @@ from .text import Task, ask, boxed
 
 PHRASES = ("What is {e}?", "{e}=", "{e} = ?", "{e}", "Compute {e}.", "Calculate {e}.", "Evaluate {e}.",
            "What is the value of {e}?", "How much is {e}?")
-LEAVES = ((2, 3), (3,), (3, 4), (4, 5))
+# of a level; never two: "35 * 5" belongs to another task, which holds out other contents
+LEAVES = ((3,), (3,), (3, 4), (4, 5))
 LARGEST = 199  # so that every single operation is a fact to know by heart
 RANK = {"+": 1, "-": 1, "*": 2, "/": 2}
 
