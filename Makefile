@@ -137,6 +137,24 @@ lint: ## formatting, static checks, include directions, sizes
 	@.ci/deps.sh $(BUILD_PACKAGES) $(LINT_PACKAGES)
 	@tests/lint.sh
 
+# ---- the recipe of the model (Python; nothing else needs it)
+VENV := $(BUILD)/venv
+RECIPE_PYTHON ?= $(VENV)/bin/python
+RECIPE_WORK ?= $(BUILD)/recipe
+
+$(VENV)/bin/python: models/recipe/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r $<
+	@touch $@
+
+.PHONY: recipe
+recipe: $(RECIPE_PYTHON) ## train the model on worked problems, for hours; goes on where it stopped
+	$(RECIPE_PYTHON) models/recipe/sft.py --work $(RECIPE_WORK)
+
+.PHONY: recipe-smoke
+recipe-smoke: all $(RECIPE_PYTHON) ## every stage of the recipe in miniature
+	models/recipe/smoke.sh $(RECIPE_PYTHON) $(BUILD)/fathom $(RECIPE_WORK)-smoke
+
 # ---- installing
 DEST = $(DESTDIR)$(PREFIX)
 DESTLIB = $(DESTDIR)$(LIBDIR)
@@ -164,4 +182,4 @@ clean: ## remove everything that was built
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

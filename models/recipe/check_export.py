@@ -42,10 +42,13 @@ def relative(got, want):
 
 def main():
     """In w8a8 a last bit can move an activation's code, and later rows differ by what that code weighs. So the first
-    rows must agree closely, and all rows no worse than torch with itself where its activations move by a last bit."""
+    rows must agree closely, and all rows no worse than torch with itself where its activations move by a last bit.
+    A model that learned next to nothing has such flips from its first row on: --untrained leaves the first rows out,
+    and with them what finds a matrix of the wrong type."""
     p = argparse.ArgumentParser(description="Compare an exported model in fathom with model.py.")
     p.add_argument("exported")
     p.add_argument("fathom")
+    p.add_argument("--untrained", action="store_true")
     a = p.parse_args()
     prompts, rng = Prompts(a.exported), random.Random(7)
     problem = make(any_task(rng), rng, "heldout")
@@ -60,8 +63,10 @@ def main():
             fp8.activation = lambda x: exact(x * (1 + NOISE * torch.randn_like(x)))
             limit = max(CLOSE, 2 * relative(torch_logits(model, numerics, ids), want))
             fp8.activation = exact
-        print(f"{numerics}: relative RMS {first:.1e} in the first {FIRST} rows, {all_rows:.1e} in {len(ids)} (limit {limit:.1e})")
-        if first > CLOSE or all_rows > limit:
+        print(f"{numerics}: relative RMS {first:.1e} in the first {FIRST} rows, "
+              f"{all_rows:.1e} in {len(ids)} (limit {limit:.1e})")
+        strict = numerics == "w8a16" or not a.untrained
+        if strict and first > CLOSE or all_rows > limit:
             raise SystemExit(f"{numerics}: fathom and torch differ")
 
 

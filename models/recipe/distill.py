@@ -36,6 +36,8 @@ def sample(model, prompts, a, number):
     """The right answers of one round, as lines that say question, answer and task."""
     rng = random.Random(f"distill/{a.seed}/{number}")
     asked = [problems.make(problems.any_task(rng), rng, "train") for _ in range(a.questions)]
+    if a.worked:
+        return [{"round": number, "task": p.task, "question": p.question, "answer": p.completion} for p in asked], 0.0
     lines = []
     with Frozen(model):
         for i in range(0, len(asked), a.batch):
@@ -96,7 +98,7 @@ def train(a):
     student.load_state_dict(average)
     asked = held_out(a.evaluate)
     with Frozen(student):
-        found = accuracies(prompts, asked, by_torch(student, prompts, asked))
+        found = accuracies(prompts, asked, by_torch(student, prompts, asked, a.room))
     store.log(step=step, evaluation={k: round(v, 4) for k, v in found.items()})
 
 
@@ -112,7 +114,8 @@ def arguments():
     p.add_argument("--lr", type=float, default=4e-3)
     p.add_argument("--warmup", type=int, default=50)
     p.add_argument("--average", type=float, default=0.99)
-    p.add_argument("--qat", action="store_true")
+    p.add_argument("--qat", action="store_true", help="round to FP8 as the shipped student will")
+    p.add_argument("--worked", action="store_true", help="learn the problems' own reasoning: only to try the script")
     p.add_argument("--evaluate", type=int, default=440)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)

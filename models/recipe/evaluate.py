@@ -31,12 +31,12 @@ def held_out(n, seed=20):
     return [problems.make(tasks[i % len(tasks)], rng, "heldout", i // len(tasks) % problems.LEVELS) for i in range(n)]
 
 
-def by_fathom(fathom, model, prompts, asked):
+def by_fathom(fathom, model, prompts, asked, room):
     """One process a problem: starting takes some milliseconds, less than the answer."""
     def answer(problem):
         ids = ",".join(map(str, prompts.prompt(problem.question)))
         done = subprocess.run([fathom, "run", "--model", model, "--numerics", "w8a8", "--temp", "0", "--threads", "1",
-                               "--quiet", "--max-tokens", str(ROOM), "--print-ids", "--ids", ids],
+                               "--quiet", "--max-tokens", str(room), "--print-ids", "--ids", ids],
                               check=True, capture_output=True, text=True)
         return [int(i) for i in done.stdout.replace(",", " ").split()]
 
@@ -44,10 +44,10 @@ def by_fathom(fathom, model, prompts, asked):
         return list(pool.map(answer, asked))
 
 
-def by_torch(model, prompts, asked, batch=256):
+def by_torch(model, prompts, asked, room=ROOM, batch=256):
     answers = []
     for i in range(0, len(asked), batch):
-        answers += generate(model, [prompts.prompt(p.question) for p in asked[i:i + batch]], prompts.eos, ROOM)
+        answers += generate(model, [prompts.prompt(p.question) for p in asked[i:i + batch]], prompts.eos, room)
     return answers
 
 
@@ -90,15 +90,16 @@ def main():
     p.add_argument("fathom")
     p.add_argument("--checkpoint")
     p.add_argument("--problems", type=int, default=2000)
+    p.add_argument("--room", type=int, default=ROOM, help="new tokens at most")
     p.add_argument("--out")
     a = p.parse_args()
     prompts, asked = Prompts(a.exported), held_out(a.problems)
     student = is_student(a.exported)
     reference = read_student(a.exported) if student else load(a.checkpoint) if a.checkpoint else read(a.exported)
     reference.numerics.dtype = torch.float32
-    answers = by_fathom(a.fathom, a.exported, prompts, asked)
+    answers = by_fathom(a.fathom, a.exported, prompts, asked, a.room)
     columns = {"fathom w8a8": accuracies(prompts, asked, answers),
-               "torch fp32": accuracies(prompts, asked, by_torch(reference, prompts, asked))}
+               "torch fp32": accuracies(prompts, asked, by_torch(reference, prompts, asked, a.room))}
     table(columns)
     result = {"problems": len(asked), **columns}
     if not student:

@@ -75,10 +75,10 @@ def update(model, reference, optimizer, taught, parts, lr):
     return divergence
 
 
-def evaluate(model, prompts, n):
+def evaluate(model, prompts, n, room):
     with Frozen(model):
         asked = held_out(n)
-        return {k: round(v, 4) for k, v in accuracies(prompts, asked, by_torch(model, prompts, asked)).items()}
+        return {k: round(v, 4) for k, v in accuracies(prompts, asked, by_torch(model, prompts, asked, room)).items()}
 
 
 def train(a):
@@ -98,7 +98,7 @@ def train(a):
         optimizer.load_state_dict(saved["optimizer"])
         step = saved["step"]
     else:
-        store.log(step=0, evaluation=evaluate(model, prompts, a.evaluate))
+        store.log(step=0, evaluation=evaluate(model, prompts, a.evaluate, a.room))
     average = saved["average"] if saved else {k: v.clone() for k, v in model.state_dict().items()}
 
     def save():
@@ -120,7 +120,7 @@ def train(a):
             last_save = time.time()
     save()
     model.load_state_dict(average)
-    store.log(step=step, evaluation=evaluate(model, prompts, a.evaluate))
+    store.log(step=step, evaluation=evaluate(model, prompts, a.evaluate, a.room))
 
 
 def arguments():

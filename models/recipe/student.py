@@ -1,6 +1,9 @@
 """The dense student: Qwen2's layout (grouped-query attention with a bias on q, k and v, one MLP) in torch.
 
+    python student.py CHECKPOINT TOKENIZER OUT     writes a checkpoint of distill.py as a folder that fathom opens
+
 It shares the parts of model.py, so data, decoding and optimizer work on it unchanged."""
+import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,3 +158,12 @@ def read_student(folder):
             t.copy_(found[name])
     student.numerics.dtype, student.numerics.frozen = torch.float32, True
     return student.eval()
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description="Write a student's checkpoint in Qwen2's layout.")
+    p.add_argument("checkpoint")
+    p.add_argument("tokenizer")
+    p.add_argument("out")
+    a = p.parse_args()
+    export_student(a.checkpoint, a.tokenizer, a.out)

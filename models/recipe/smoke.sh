@@ -1,0 +1,30 @@
+#!/bin/sh
+# Every stage of the recipe in miniature: smoke.sh PYTHON FATHOM WORK. What it trains is worth nothing.
+set -eu
+python=$1 fathom=$2 work=$3
+here=$(dirname "$0")
+stage() {
+    echo "== $*"
+    script=$1
+    shift
+    "$python" "$here/$script" "$@"
+}
+newest() { ls "$work/$1"/step-*.pt | tail -n 1; }
+
+rm -rf "$work"
+mkdir -p "$work"
+stage tokenizer.py "$work/tokenizer" --samples 5000
+stage sft.py --work "$work" --minutes 0.3 --tokens 2048 --log-every 5
+stage sft.py --work "$work" --minutes 0.5 --tokens 2048 --log-every 2 --qat --decay 4
+stage export.py "$(newest sft)" "$work/tokenizer" "$work/sft-model"
+stage check_export.py "$work/sft-model" "$fathom" --untrained
+stage grpo.py --work "$work" --steps 2 --questions 4 --group 4 --room 32 --evaluate 11
+stage export.py "$(newest grpo)" "$work/tokenizer" "$work/model"
+stage evaluate.py "$work/model" "$fathom" --checkpoint "$(newest grpo)" --problems 11 --room 32 --out "$work/model.json"
+# so small a model answers nothing right, and distillation learns from right answers alone: it is shown the worked ones
+stage distill.py --work "$work" --rounds 2 --questions 11 --steps 2 --tokens 2048 --room 32 --evaluate 11 --worked
+stage student.py "$(newest distill)" "$work/tokenizer" "$work/student"
+stage evaluate.py "$work/student" "$fathom" --problems 11 --room 32 --out "$work/student.json"
+stage golden.py "$work/model" "$work/golden" --tasks 1
+stage curves.py --work "$work" --out "$work/curves"
+echo "every stage ran"
