@@ -20,7 +20,7 @@ from model import Linear, Mlp, Norm, Numerics, attend
 class StudentConfig:
     vocab: int = 1152
     hidden: int = 128
-    layers: int = 4
+    layers: int = 3
     inner: int = 256
     heads: int = 4
     kv_heads: int = 4
