@@ -16,6 +16,7 @@ BEGIN {
     rule["host/cluster"] = rule["host/engine"] " host/engine"
     rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant"
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
+    rule["hls"]          = ""
     rule["host"]         = "" # fathom.h stands alone
 }
 function folder(path) { return match(path, /^(host\/[a-z_]+|[a-z_]+)\//) ? substr(path, 1, RLENGTH - 1) : path }
