@@ -14,13 +14,13 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to test, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 TEST_PACKAGES  := valgrind
 LINT_PACKAGES  := clang-format clang-tidy cppcheck
 
 # what libfathom links to
-LIB_PKGS := jansson libpcre2-8 libutf8proc numa
+LIB_PKGS := jansson libpcre2-8 libutf8proc numa inih
 LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 
 WARN          := -Wall -Wextra -Werror -Wno-format-zero-length
@@ -31,7 +31,7 @@ ALL_LDFLAGS    = -fopenmp $(SANITIZE) $(LDFLAGS)
 
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
-               host/model/*.c host/engine/*.c host/server/*.c quant/*.c \
+               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c \
                hls/pack.c)
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
@@ -39,6 +39,8 @@ TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c te
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
 object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+BOARDS   := $(sort $(wildcard boards/*.board))
+LIB_OBJ   = $(call object,$(LIB_SRC)) $(BUILD)/obj/boards/embedded.o
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
@@ -54,12 +56,12 @@ endif
 .PHONY: all
 all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) ## build the program and the library (the default)
 
-$(BUILD)/libfathom.a: $(call object,$(LIB_SRC))
+$(BUILD)/libfathom.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call quiet,ar,$@)$(AR) rcs $@ $^
 
 # only what host/fathom.h marks FATHOM_API is visible
-$(LIB_SO): $(call object,$(LIB_SRC))
+$(LIB_SO): $(LIB_OBJ)
 	$(call quiet,ld,$@)$(CC) -shared -Wl,-soname,libfathom.so.$(SOVERSION) $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 	@ln -sf $(@F) $(BUILD)/libfathom.so.$(SOVERSION)
 	@ln -sf $(@F) $(BUILD)/libfathom.so
@@ -73,6 +75,14 @@ $(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512v
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
+	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# the board files, compiled in
+$(BUILD)/obj/boards/embedded.c: boards/embed.sh $(BOARDS)
+	@mkdir -p $(@D)
+	$(call quiet,gen,$@)boards/embed.sh $(BOARDS) >$@
+
+$(BUILD)/obj/boards/embedded.o: $(BUILD)/obj/boards/embedded.c
 	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libcheck.a: $(call object,$(TLIB_SRC))

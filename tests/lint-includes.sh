@@ -3,7 +3,7 @@
 #   base <- format <- backend <- cache <- model <- engine <- server, cli
 # Each line of the table: a folder, then all that its files may include besides their own.
 cd "${1:-.}" || exit 2
-find host quant hls sim -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
+find host quant hls sim boards -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
 BEGIN {
     rule["host/base"]    = ""
     rule["host/format"]  = "host/base"
@@ -14,9 +14,10 @@ BEGIN {
     rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/fathom.h"
     rule["host/server"]  = rule["host/engine"] " host/engine"
     rule["host/cluster"] = rule["host/engine"] " host/engine"
-    rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant"
+    rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant boards"
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
     rule["hls"]          = ""
+    rule["boards"]       = "host/base hls"
     rule["host"]         = "" # fathom.h stands alone
 }
 function folder(path) { return match(path, /^(host\/[a-z_]+|[a-z_]+)\//) ? substr(path, 1, RLENGTH - 1) : path }
@@ -26,7 +27,7 @@ function bad(why) { printf "%s:%d: %s\n", FILENAME, FNR, why; wrong = 1 }
     to = part[2]
     from = folder(FILENAME)
     if (!(from in rule)) next
-    if (to !~ /^(host|quant|hls|sim)\//) { bad("\"" to "\" is not written from the root"); next }
+    if (to !~ /^(host|quant|hls|sim|boards)\//) { bad("\"" to "\" is not written from the root"); next }
     if (folder(to) == from) next
     n = split(rule[from], may, " ")
     for (i = 1; i <= n; i++) if (may[i] == to || may[i] == folder(to)) next

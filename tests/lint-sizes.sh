@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests/lint-sizes.sh [ROOT]: fails when a source file is longer than 600 lines or a function longer than 60.
 cd "${1:-.}" || exit 2
-find host quant hls sim tests -name '*.[ch]' 2>/dev/null | grep -v '^tests/fixtures/' | sort | xargs -r awk '
+find host quant hls sim boards tests -name '*.[ch]' 2>/dev/null | grep -v '^tests/fixtures/' | sort | xargs -r awk '
 function file_end() {
     if (name != "" && lines > 600) { printf "%s: %d lines (at most 600)\n", name, lines; wrong = 1 }
 }
