@@ -31,7 +31,7 @@ ALL_LDFLAGS    = -fopenmp $(SANITIZE) $(LDFLAGS)
 
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
-               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c \
+               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/*/*.c \
                hls/pack.c)
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)

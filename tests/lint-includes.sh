@@ -8,7 +8,7 @@ BEGIN {
     rule["host/base"]    = ""
     rule["host/format"]  = "host/base"
     rule["host/text"]    = "host/base host/format"
-    rule["host/backend"] = "host/base host/format"
+    rule["host/backend"] = "host/base host/format boards hls sim/device/sim.h"
     rule["host/cache"]   = "host/base host/format host/backend"
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/fathom.h"
@@ -18,6 +18,7 @@ BEGIN {
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
     rule["hls"]          = ""
     rule["boards"]       = "host/base hls"
+    rule["sim"]          = "host/base host/format host/backend/kv.h host/model/config.h boards hls"
     rule["host"]         = "" # fathom.h stands alone
 }
 function folder(path) { return match(path, /^(host\/[a-z_]+|[a-z_]+)\//) ? substr(path, 1, RLENGTH - 1) : path }
