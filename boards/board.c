@@ -140,9 +140,9 @@ static int store_text(reading *r, const fa_field *f, const char *text) {
 
 /* Splits "VALUE [SOURCE]" of field `i` and checks the source. */
 static int split(reading *r, int i, const char *text) {
-    const char *open = strchr(text, '[');
+    const char *open = strstr(text, " [");
     size_t n = strlen(text);
-    if (!open || text[n - 1] != ']' || open + 2 > text + n - 1)
+    if (!open || !*++open || text[n - 1] != ']' || open + 2 > text + n - 1)
         return wrong(r, r->line, "%s: expected VALUE [SOURCE], found '%s'", fa_fields[i].name, text);
     char *value = r->value[i], *from = r->source_of[i];
     snprintf(value, LINE, "%.*s", (int)(open - text), text);
@@ -196,11 +196,16 @@ static void check_whole(reading *r) {
     if (xrt && !*b->platform)
         wrong(r, line_of(r, "board", "runtime"), "board.platform is missing: the runtime is '%s'",
               fa_board_runtime_name(b->runtime));
+    for (int i = 0; i < b->n_bank_kinds; i++)
+        if (b->bank[i].count > 1 && !strchr(b->bank[i].tag, '#'))
+            wrong(r, line_of(r, i ? "memory2" : "memory", "tag"), "%s.tag: '%s' has no # for the number of the bank",
+                  i ? "memory2" : "memory", b->bank[i].tag);
     const fa_board_build *d = &b->build;
     if (d->ports & (d->ports - 1))
         wrong(r, line_of(r, "build", "ports"), "build.ports: expected 1, 2, 4, 8 or 16, found %d", d->ports);
     if (d->port_bytes != 32 && d->port_bytes != 64)
         wrong(r, line_of(r, "build", "port_bytes"), "build.port_bytes: expected 32 or 64, found %d", d->port_bytes);
+    if (d->io_kind >= b->n_bank_kinds) wrong(r, line_of(r, "build", "io"), "build.io: the board has no [memory2]");
     if (d->lanes_fp32 % 16)
         wrong(r, line_of(r, "build", "lanes_fp32"), "build.lanes_fp32: expected a multiple of 16, found %d",
               d->lanes_fp32);

@@ -13,12 +13,14 @@ enum { FA_BOARD_BANK_KINDS = 2 };
 
 /* One kind of memory: HBM pseudo-channels or DDR channels, all alike. */
 typedef struct fa_bank_kind {
-    char name[8];                   /* "HBM", "DDR": as in v++ connectivity, NAME[index] */
+    char name[8];                   /* "HBM", "DDR" */
+    char tag[16];                   /* as v++ connectivity calls bank #: "HBM[#]" */
     int32_t count;                  /* banks */
     int64_t bank_bytes;             /* capacity of one */
     double peak_bytes_per_s;        /* of one bank, by its data sheet */
     double read_share, write_share; /* of the peak, that one port reaches streaming at full width */
-    double total_bytes_per_s;       /* all banks together, read, measured; 0: count * peak * read_share */
+    int32_t bank_ports;             /* ports that reach that on one bank at the same time */
+    double total_bytes_per_s;       /* all banks together, read, measured; 0: no limit but the banks' own */
     int32_t port_bytes;             /* bytes a cycle of one AXI port into it (32: 256 bits); wider ones are split */
     double read_latency_s, write_latency_s; /* of one burst, before the first byte */
 } fa_bank_kind;
@@ -36,6 +38,7 @@ typedef struct fa_board_build {
     int32_t port_bytes; /* codes a cycle of one port: 32 or 64; lanes of a unit = ports * port_bytes * rows */
     int32_t rows;       /* activation rows that share one pass over the weights */
     int32_t lanes_fp32; /* FP32 multiply-adds a cycle of a unit, for all that is not FP8; a multiple of 16 */
+    int32_t io_kind;    /* kind of memory behind the io ports: an index into fa_board.bank */
 } fa_board_build;
 
 /* What starts kernels on a board. */
@@ -114,13 +117,20 @@ fa_status fa_board_fits(const fa_board *b, const fa_board_build *build, fa_error
 int64_t fa_board_bytes(const fa_board *b);
 
 /* The bank, counted over all kinds, that port `port` of unit `unit` reads: a weight port (0 .. build->ports - 1) or the io
- * port (build->ports). Weight ports are on the first kind; each port has a bank of its own while there are enough. */
+ * port (build->ports). Weight ports are on the first kind; each port has a bank of its own while there are enough. An io port
+ * reaches all banks of its kind; this one is where its memory begins. */
 int32_t fa_board_port_bank(const fa_board *b, const fa_board_build *build, int32_t unit, int32_t port);
 
 /* Streaming read rate of one port of `port_bytes` at `clock_hz`, alone on its bank (bytes/s). */
 double fa_board_port_rate(const fa_bank_kind *k, int32_t port_bytes, double clock_hz);
 
+/* Streaming read rate of the io port (64 bytes wide) of each unit while no weights are read (bytes/s). */
+double fa_board_io_rate(const fa_board *b, const fa_board_build *build);
+
 /* Streaming read rate of all weight ports together with this build's ports and clock (bytes/s). */
 double fa_board_read_rate(const fa_board *b, const fa_board_build *build);
+
+/* What v++ calls a bank counted over all kinds, "DDR[1]"; returns `text`. */
+const char *fa_board_bank_tag(const fa_board *b, int32_t bank, char text[24]);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 static const char *const runtimes[] = {"xrt", "embedded", "f2", "aved", "none", NULL};
+static const char *const memories[] = {"memory", "memory2", NULL};
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const dsps[] = {"DSP48E2", "DSP58", NULL};
 
@@ -25,10 +26,11 @@ _Static_assert(sizeof runtimes / sizeof *runtimes == FA_RUNTIME_COUNT + 1, "one 
         MAYBE(section ".ff", "", "flip-flops", member.ff, 1, 1, 1e8),             \
         REAL(section ".dsp", "", "DSP slices", member.dsp, 1, 1, 1e6),            \
         REAL(section ".bram", "", "block RAMs of 36 Kb", member.bram, 1, 1, 1e6), \
-        REAL(section ".uram", "", "UltraRAMs of 288 Kb", member.uram, 1, 0, 1e6)
+        MAYBE(section ".uram", "", "UltraRAMs of 288 Kb", member.uram, 1, 1, 1e6)
 
 #define MEMORY(section, i, optional)                                                                                   \
-    TEXT(section ".name", "as v++ calls its banks", bank[i].name, optional),                                           \
+    TEXT(section ".name", "kind of memory", bank[i].name, optional),                                                   \
+        TEXT(section ".tag", "what v++ calls bank #", bank[i].tag, false),                                             \
         I32(section ".banks", "", "banks", bank[i].count, 1, 64),                                                      \
         {section ".bank_mib",                                                                                          \
          "MiB",                                                                                                        \
@@ -43,6 +45,7 @@ _Static_assert(sizeof runtimes / sizeof *runtimes == FA_RUNTIME_COUNT + 1, "one 
         REAL(section ".peak_gb_per_s", "GB/s", "a bank by its data sheet", bank[i].peak_bytes_per_s, 1e9, 0.1, 1e4),   \
         REAL(section ".read_share", "", "of the peak, one port streaming", bank[i].read_share, 1, 0.01, 1),            \
         REAL(section ".write_share", "", "of the peak, one port streaming", bank[i].write_share, 1, 0.01, 1),          \
+        I32(section ".bank_ports", "", "ports at that rate on a bank", bank[i].bank_ports, 1, 64),                     \
         MAYBE(section ".total_gb_per_s", "GB/s", "all banks read together, measured", bank[i].total_bytes_per_s, 1e9,  \
               0.1, 1e5),                                                                                               \
         I32(section ".port_bytes", "B", "a cycle of a port at the bank", bank[i].port_bytes, 4, 64),                   \
@@ -75,6 +78,7 @@ const fa_field fa_fields[FA_FIELDS] = {
     I32("build.port_bytes", "B", "codes a cycle of a port", build.port_bytes, 32, 64),
     I32("build.rows", "", "rows that share a pass over the weights", build.rows, 1, 64),
     I32("build.lanes_fp32", "", "FP32 multiply-adds a cycle of a unit", build.lanes_fp32, 16, 4096),
+    CHOICE("build.io", "where activations and cache pages are", build.io_kind, memories),
 };
 
 int fa_field_find(const char *section, const char *key) {

@@ -25,7 +25,7 @@ typedef struct fa_field {
     bool optional;              /* else the file must give it; those of memory2 only when memory2.name is there */
 } fa_field;
 
-enum { FA_FIELDS = 51 };
+enum { FA_FIELDS = 56 };
 _Static_assert(FA_FIELDS <= 64, "fa_board.assumed has a bit for each");
 
 extern const fa_field fa_fields[FA_FIELDS];

@@ -5,6 +5,8 @@
 
 #include "boards/board.h"
 
+enum { IO_PORT_BYTES = 64 }; /* kernels read and write whole words of hls/word.h */
+
 /* One of each, as synthesised. BRAM of a port: a 512-bit FIFO is 512 / 72 blocks wide; one that also writes has two. */
 static const struct {
     fa_resources fp8_lane;   /* decode, product, alignment, its share of the tree: the exact MAC of docs/boards.md */
@@ -91,7 +93,7 @@ fa_status fa_board_fits(const fa_board *b, const fa_board_build *build, fa_error
     double over = 1;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double limit = rows[i].usable * rows[i].fill;
-        if (rows[i].needed <= limit || (i == 1 && rows[i].usable <= 0)) continue; /* flip-flops may be unknown */
+        if (rows[i].needed <= limit || rows[i].usable <= 0) continue; /* 0: not known */
         size_t at = strlen(text);
         snprintf(text + at, sizeof text - at, "%s %s needs %.0f of %.0f (%.0f%% of %.0f)", at ? "," : "", rows[i].name,
                  rows[i].needed, limit, rows[i].fill * 100, rows[i].usable);
@@ -114,25 +116,46 @@ int64_t fa_board_bytes(const fa_board *b) {
 int32_t fa_board_port_bank(const fa_board *b, const fa_board_build *build, int32_t unit, int32_t port) {
     int32_t banks = b->bank[0].count, weights = build->units * build->ports;
     if (port < build->ports) return (unit * build->ports + port) % banks;
-    if (weights + build->units <= banks) return weights + unit;      /* a bank is left for each */
-    if (b->n_bank_kinds > 1) return banks + unit % b->bank[1].count; /* the other memory */
-    return (unit * build->ports + build->ports - 1) % banks;         /* shares that of the unit's last weight port */
+    if (build->io_kind) return banks + unit % b->bank[1].count;
+    if (weights + build->units <= banks) return weights + unit; /* a bank is left for each */
+    return (unit * build->ports + build->ports - 1) % banks;    /* with the last weight port of the unit */
 }
 
 double fa_board_port_rate(const fa_bank_kind *k, int32_t port_bytes, double clock_hz) {
     return fmin(port_bytes * clock_hz, k->peak_bytes_per_s * k->read_share);
 }
 
-/* What all ports of a bank together read. */
-static double bank_rate(const fa_bank_kind *k) {
-    return k->total_bytes_per_s > 0 ? k->total_bytes_per_s / k->count : k->peak_bytes_per_s * k->read_share;
+/* The kind of a bank counted over all kinds; `index` is its number within it. */
+static const fa_bank_kind *kind_of(const fa_board *b, int32_t bank, int32_t *index) {
+    int k = 0;
+    for (; k + 1 < b->n_bank_kinds && bank >= b->bank[k].count; k++) bank -= b->bank[k].count;
+    *index = bank;
+    return &b->bank[k];
+}
+
+/* Of `ports` ports of a kind, spread evenly over its banks and moving equal amounts, so that the slowest counts. */
+static double rate_together(const fa_bank_kind *k, int32_t ports, int32_t port_bytes, double clock_hz) {
+    double bank = k->peak_bytes_per_s * k->read_share * k->bank_ports;
+    double on_one = ceil((double)ports / k->count);
+    double rate = ports * fmin(fa_board_port_rate(k, port_bytes, clock_hz), bank / on_one);
+    return k->total_bytes_per_s > 0 ? fmin(rate, k->total_bytes_per_s) : rate;
+}
+
+double fa_board_io_rate(const fa_board *b, const fa_board_build *build) {
+    int32_t bank = fa_board_port_bank(b, build, 0, build->ports), index;
+    return rate_together(kind_of(b, bank, &index), build->units, IO_PORT_BYTES, build->clock_hz) / build->units;
 }
 
 double fa_board_read_rate(const fa_board *b, const fa_board_build *build) {
-    const fa_bank_kind *k = &b->bank[0];
-    double ports = (double)build->units * build->ports;
-    double port = fa_board_port_rate(k, build->port_bytes, build->clock_hz);
-    /* banks differ by at most one port; the fuller ones end a stream */
-    double per_bank = ceil(ports / k->count), shared = fmin(port, bank_rate(k) / per_bank);
-    return ports * shared;
+    return rate_together(&b->bank[0], build->units * build->ports, build->port_bytes, build->clock_hz);
+}
+
+const char *fa_board_bank_tag(const fa_board *b, int32_t bank, char text[24]) {
+    int32_t index;
+    const char *tag = kind_of(b, bank, &index)->tag, *mark = strchr(tag, '#');
+    if (mark)
+        snprintf(text, 24, "%.*s%d%s", (int)(mark - tag), tag, index, mark + 1);
+    else
+        snprintf(text, 24, "%s", tag);
+    return text;
 }

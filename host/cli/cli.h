@@ -14,6 +14,7 @@
     X(trace, "Show which experts each token visits")              \
     X(quantize, "Turn a model into FP8")                          \
     X(bench, "Measure a model's speed")                           \
+    X(boards, "Show accelerator boards, their facts and fits")    \
     X(devices, "Show the CPU, memory and backends of this machine")
 
 typedef struct cli_command {
