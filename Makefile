@@ -16,8 +16,8 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 # Debian packages: to build, to fetch the example model, to test, to lint
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
-TEST_PACKAGES  := valgrind
-LINT_PACKAGES  := clang-format clang-tidy cppcheck
+TEST_PACKAGES  := valgrind verilator g++ yosys python3
+LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator
 
 # what libfathom links to
 LIB_PKGS := jansson libpcre2-8 libutf8proc numa inih
@@ -35,7 +35,8 @@ LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend
                hls/pack.c)
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c)
+TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c \
+               tests/rtl/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
 object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -93,6 +94,18 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcheck.a $(BUILD)/libfathom.
 	@mkdir -p $(@D)
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
 
+# hls/rtl as C++ by Verilator; without it the programs of tests/rtl skip
+RTL_MODEL := $(if $(shell command -v verilator),$(BUILD)/rtl/libmodel.so)
+$(BUILD)/rtl/libmodel.so: tests/rtl/bench.v tests/rtl/model.cpp tests/rtl/model.h $(wildcard hls/rtl/*.v)
+	@mkdir -p $(@D)
+	$(call quiet,verilator,$@)verilator --cc --exe --build -Wno-fatal -Mdir $(@D) --top-module bench --prefix bench \
+	  -CFLAGS "-O1 -fPIC -I$(CURDIR)" -LDFLAGS -shared -o $(@F) $(filter %.v,$^) $(CURDIR)/tests/rtl/model.cpp \
+	  >$(@D)/log 2>&1 || { cat $(@D)/log; exit 1; }
+
+RTL_LIBS := -Wl,--no-as-needed $(abspath $(RTL_MODEL)) -Wl,-rpath,$(abspath $(BUILD)/rtl)
+$(BUILD)/tests/rtl/test_dot: LIBS += $(if $(RTL_MODEL),$(RTL_LIBS))
+$(BUILD)/tests/rtl/test_dot: $(RTL_MODEL)
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -125,6 +138,15 @@ check: all tests ## the tests without the set-up
 	@models/fetch-smollm2.sh "$(SMOLLM2)" || echo "SmolLM2 could not be fetched: the tests that need it are skipped"
 	@FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
 	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" tests/run.sh "$(T)" $(TESTS)
+
+.PHONY: test-rtl
+test-rtl: ## only the Verilog of hls/rtl: equal to the C, and as large as counts.h says
+	@.ci/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	$(AGAIN) check-rtl
+
+.PHONY: check-rtl
+check-rtl: $(filter $(BUILD)/tests/rtl/%,$(TESTS))
+	@FATHOM_BUILD=$(BUILD) tests/run.sh "$(T)" $^
 
 .PHONY: asan
 asan: ## the tests under the address, leak and undefined-behaviour sanitizers

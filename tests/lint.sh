@@ -27,9 +27,14 @@ run_clang_tidy() {
             -include tests/lib/analyser.h 2>/dev/null' sh
 }
 
+run_verilator() {
+    verilator --lint-only -Wall -Wno-UNUSEDSIGNAL --top-module bench tests/rtl/bench.v hls/rtl/*.v
+}
+
 check "include directions" tests/lint-includes.sh
 check "sizes" tests/lint-sizes.sh
 check "clang-format" run_clang_format
 check "cppcheck" run_cppcheck
 check "clang-tidy" run_clang_tidy
+check "verilator" run_verilator
 exit $wrong
