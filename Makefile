@@ -14,13 +14,13 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to test, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev ocl-icd-opencl-dev opencl-headers
 FETCH_PACKAGES := python3 python3-pip ca-certificates
-TEST_PACKAGES  := valgrind verilator g++ yosys python3
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys python3
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator
 
 # what libfathom links to
-LIB_PKGS := jansson libpcre2-8 libutf8proc numa inih
+LIB_PKGS := jansson libpcre2-8 libutf8proc numa inih OpenCL
 LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 
 WARN          := -Wall -Wextra -Werror -Wno-format-zero-length
@@ -73,6 +73,9 @@ $(BUILD)/fathom: $(call object,$(CLI_SRC)) $(BUILD)/libfathom.a
 # kernels for one instruction set live in files that say so
 $(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
 $(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+
+# kernels that are part of the program as text
+$(BUILD)/obj/host/backend/opencl/sources.o: $(wildcard opencl/*.cl opencl/*.clh opencl/*.h)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

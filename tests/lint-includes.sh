@@ -3,12 +3,12 @@
 #   base <- format <- backend <- cache <- model <- engine <- server, cli
 # Each line of the table: a folder, then all that its files may include besides their own.
 cd "${1:-.}" || exit 2
-find host quant hls sim boards -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
+find host quant hls sim boards opencl -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
 BEGIN {
     rule["host/base"]    = ""
     rule["host/format"]  = "host/base"
     rule["host/text"]    = "host/base host/format"
-    rule["host/backend"] = "host/base host/format boards hls sim/device/sim.h"
+    rule["host/backend"] = "host/base host/format boards hls sim/device/sim.h opencl"
     rule["host/cache"]   = "host/base host/format host/backend"
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/fathom.h"
@@ -19,6 +19,7 @@ BEGIN {
     rule["hls"]          = ""
     rule["boards"]       = "host/base hls"
     rule["sim"]          = "host/base host/format host/backend/kv.h host/model/config.h boards hls"
+    rule["opencl"]       = ""
     rule["host"]         = "" # fathom.h stands alone
 }
 function folder(path) { return match(path, /^(host\/[a-z_]+|[a-z_]+)\//) ? substr(path, 1, RLENGTH - 1) : path }
@@ -28,7 +29,7 @@ function bad(why) { printf "%s:%d: %s\n", FILENAME, FNR, why; wrong = 1 }
     to = part[2]
     from = folder(FILENAME)
     if (!(from in rule)) next
-    if (to !~ /^(host|quant|hls|sim|boards)\//) { bad("\"" to "\" is not written from the root"); next }
+    if (to !~ /^(host|quant|hls|sim|boards|opencl)\//) { bad("\"" to "\" is not written from the root"); next }
     if (folder(to) == from) next
     n = split(rule[from], may, " ")
     for (i = 1; i <= n; i++) if (may[i] == to || may[i] == folder(to)) next

@@ -4,17 +4,20 @@
 #include <string.h>
 
 #include "host/backend/cpu/cpu.h"
+#include "host/backend/opencl/opencl.h"
 #include "host/backend/reference.h"
 
 typedef struct backend_entry {
     const char *name;
     fa_status (*open)(fa_backend **out, const fa_backend_options *options, fa_error *e);
+    bool takes_more;
 } backend_entry;
 
-/* What "auto" means comes first. */
+/* What "auto" means comes first. A name may go on with a colon and what the backend makes of it. */
 static const backend_entry backends[] = {
-    {"cpu", fa_cpu_open},
-    {"reference", fa_reference_open},
+    {"cpu", fa_cpu_open, false},
+    {"opencl", fa_opencl_open, true},
+    {"reference", fa_reference_open, false},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -24,7 +27,12 @@ fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, f
     if (!strcmp(name, "auto")) name = backends[0].name;
     char known[128] = "auto";
     for (int i = 0; i < N_BACKENDS; i++) {
-        if (!strcmp(name, backends[i].name)) return backends[i].open(out, options, e);
+        size_t n = strlen(backends[i].name);
+        if (!strncmp(name, backends[i].name, n) && (!name[n] || (name[n] == ':' && backends[i].takes_more))) {
+            fa_backend_options chosen = *options;
+            chosen.name = name;
+            return backends[i].open(out, &chosen, e);
+        }
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, ", %s", backends[i].name);
     }

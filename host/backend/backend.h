@@ -44,6 +44,9 @@ typedef struct fa_weight {
     const void *data;   /* [rows, cols]; plain types aligned to their size, GGUF blocks at any address */
     const float *scale; /* FP8: [ceil(rows / 128), ceil(cols / 128)], else NULL */
     void *device;       /* set by fa_backend.weight */
+    const char
+        *file;   /* the mapped file that `data` lies in, or NULL; weights with the same pointer lie in the same map */
+    float share; /* of the tokens that are multiplied with it: 1, less for a routed expert, 0: none (a table) */
 } fa_weight;
 
 /* y_p[t, :] = x[t, :] . W_p^T (+ bias_p), for up to 4 weights that share x. */
@@ -220,6 +223,12 @@ typedef struct fa_ticket {
     uint64_t number;
 } fa_ticket;
 
+/* Whom to tell how far a long call is; report may be NULL. */
+typedef struct fa_progress {
+    void (*report)(void *ctx, int64_t done, int64_t total);
+    void *ctx;
+} fa_progress;
+
 typedef struct fa_backend fa_backend;
 struct fa_backend {
     const char *name; /* "reference", "cpu", ... */
@@ -230,6 +239,9 @@ struct fa_backend {
     /* Takes a weight: checks that it can multiply the type (FA_EUNSUPPORTED) and that no FP8 code or scale is a NaN or
      * infinite (FA_EFORMAT), both by name; uploads where it must. */
     fa_status (*weight)(fa_backend *b, fa_weight *w, fa_error *e);
+    /* Optional: called after the last weight. A backend with memory of its own decides here what it holds, copies it and reports
+     * bytes done and in all. Without this call it happens with the first submission. */
+    fa_status (*settle)(fa_backend *b, const fa_progress *progress, fa_error *e);
     /* Zeroed buffers; freed by `free`, all of them before close. */
     fa_status (*alloc)(fa_backend *b, size_t bytes, fa_buffer **out, fa_error *e);
     void (*free)(fa_backend *b, fa_buffer *buffer);
@@ -245,7 +257,7 @@ struct fa_backend {
 };
 
 typedef struct fa_backend_options {
-    const char *name; /* "auto", "cpu", "reference" */
+    const char *name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference" */
     int threads;      /* 0: all */
     int node;         /* NUMA node, FA_NODE_INTERLEAVE for all */
 } fa_backend_options;

@@ -230,7 +230,9 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 }
 
 static const struct argp_option engine_options[] = {
-    {"backend", OPTION_BACKEND, "NAME", 0, "auto (default), cpu, or reference (slow, for checking)", 0},
+    {"backend", OPTION_BACKEND, "NAME", 0,
+     "auto (default), cpu, opencl or opencl:PLATFORM.DEVICE (see fathom devices), or reference (slow, for checking)",
+     0},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
      "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},
     {"cache", OPTION_CACHE, "TYPE", 0,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/backend/backend.h"
+#include "host/backend/opencl/opencl.h"
 #include "host/base/cpu.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
@@ -89,6 +90,24 @@ static void print_backends(void) {
     }
 }
 
+/* A line for each OpenCL device: its name for --backend and what its driver says of it. */
+static void print_opencl(void) {
+    fa_opencl_device all[FA_OPENCL_DEVICES];
+    int n;
+    fa_error e;
+    if (fa_opencl_list(all, FA_OPENCL_DEVICES, &n, &e)) {
+        printf("backend   %s\n", e.text);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        const fa_opencl_device *d = &all[i];
+        printf("backend   opencl:%d.%d: %s (%s), %.1f GB%s, %u compute units, %s, %s, %s, driver %s\n", d->platform,
+               d->device, d->name, d->kind, 1e-9 * (double)d->bytes, d->shared ? " shared with the host" : "", d->units,
+               d->fp64 ? "FP64" : "no FP64", d->sub_groups ? "sub-groups" : "no sub-groups", d->version, d->driver);
+    }
+    if (!n) printf("backend   opencl: the installed platforms have no device\n");
+}
+
 int cli_devices(int argc, char **argv) {
     char name[64];
     cpu_set_t set;
@@ -101,5 +120,6 @@ int cli_devices(int argc, char **argv) {
     print_caches();
     print_nodes();
     print_backends();
+    print_opencl();
     return CLI_OK;
 }

@@ -16,6 +16,7 @@ typedef struct loader {
     const fa_weights_options *options;
     bool gguf;
     fa_arena *arena;
+    float share;         /* of the tokens that read what is loaded now */
     int64_t done, total; /* bytes, for progress */
 } loader;
 
@@ -90,7 +91,13 @@ static fa_status load_scales(loader *l, fa_weight *w, const fa_tensor *t, fa_err
 static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_t rows, int64_t cols, fa_error *e) {
     fa_status s = check_shape(l, t, rows, cols, e);
     if (s) return s;
-    *w = (fa_weight){.name = t->name, .type = t->type, .rows = rows, .cols = cols, .data = t->data};
+    *w = (fa_weight){.name = t->name,
+                     .type = t->type,
+                     .rows = rows,
+                     .cols = cols,
+                     .data = t->data,
+                     .file = t->file,
+                     .share = l->share};
     if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_scales(l, w, t, e);
     if (s) return s;
     s = l->options->backend->weight(l->options->backend, w, e);
@@ -144,10 +151,12 @@ static fa_status load_moe(loader *l, fa_layer *layer, const char *prefix, fa_err
     layer->experts = fa_arena_array(l->arena, (size_t)l->c->experts, sizeof *layer->experts);
     if (!layer->experts) return fa_fail(e, FA_ENOMEM, "%s: out of memory for experts", l->options->path);
     fa_status s = FA_OK;
+    l->share = (float)l->c->top_k / (float)l->c->experts;
     if (l->gguf)
         for (int i = 0; i < 3 && !s; i++) s = load_stack(l, &fa_expert_rows[i], prefix, layer, e);
     else
         s = load_experts(l, layer, prefix, e);
+    l->share = 1;
     if (s || l->c->topk_method != FA_TOPK_NOAUX) return s;
     char name[NAME_TEXT];
     snprintf(name, sizeof name, "%s%s", prefix, l->gguf ? "exp_probs_b.bias" : "mlp.gate.e_score_correction_bias");
@@ -223,7 +232,11 @@ static fa_status load_all(loader *l, fa_weights *w, fa_error *e) {
     w->layers = fa_arena_array(l->arena, (size_t)layers, sizeof *w->layers);
     if (!w->layers) return fa_fail(e, FA_ENOMEM, "%s: out of memory for layers", l->options->path);
     fa_status s = FA_OK;
-    for (int i = 0; i < (l->c->tied_embeddings ? 2 : 3) && !s; i++) s = load_row(l, &fa_model_rows[i], "", w, e);
+    for (int i = 0; i < (l->c->tied_embeddings ? 2 : 3) && !s; i++) {
+        bool looked_up = !l->c->tied_embeddings && fa_model_rows[i].slot == offsetof(fa_weights, embedding);
+        l->share = looked_up ? 0 : 1;
+        s = load_row(l, &fa_model_rows[i], "", w, e);
+    }
     if (l->c->tied_embeddings) w->head = w->embedding;
     if (!s) s = check_embedding(&w->embedding, l->options->path, e);
     if (!s) s = load_rope_divisors(l, w, e);
@@ -241,10 +254,13 @@ void fa_config_settle(fa_config *c, const fa_tensors *ts) {
 fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *ts, const fa_weights_options *options,
                           fa_error *e) {
     *w = (fa_weights){0};
-    loader l = {.c = c, .ts = ts, .options = options, .gguf = fa_tensors_gguf(ts) != NULL, .arena = &w->arena};
+    loader l = {
+        .c = c, .ts = ts, .options = options, .gguf = fa_tensors_gguf(ts) != NULL, .arena = &w->arena, .share = 1};
     l.total = fa_tensors_file_bytes(ts);
     fa_status s = load_all(&l, w, e);
     if (!s) advance(&l, l.total - l.done);
+    const fa_progress progress = {options->progress, options->progress_ctx};
+    if (!s && options->backend->settle) s = options->backend->settle(options->backend, &progress, e);
     return s;
 }
 

@@ -75,7 +75,8 @@ static fa_status bench_one(fa_backend *b, const bench_data *d, const bench_case 
                            fa_error *e) {
     int64_t row_bytes = fa_dtype_bytes(c->type, COLS);
     size_t bytes = c->rows > 4 ? d->bytes / 8 : d->bytes; /* many rows are not limited by memory */
-    fa_weight w = {"matrix", c->type, (int64_t)bytes / row_bytes, COLS, d->weights.data, NULL, NULL};
+    fa_weight w = {
+        .name = "matrix", .type = c->type, .rows = (int64_t)bytes / row_bytes, .cols = COLS, .data = d->weights.data};
     if (c->type == FA_F8_E4M3) w.scale = d->scales;
     fa_buffer *x = NULL, *y = NULL;
     fa_status s = b->weight(b, &w, e);

@@ -276,7 +276,11 @@ static void unknown_backends_are_refused(void *arg) {
     fa_error e;
     fa_backend *b;
     CHECK(fa_backend_open(&b, &(fa_backend_options){.name = "abacus", .node = -1}, &e) == FA_EINVAL && !b);
-    CHECK(strstr(e.text, "abacus") && strstr(e.text, "auto, cpu, reference"), "%s", e.text);
+    CHECK(strstr(e.text, "abacus") && strstr(e.text, "auto, cpu, opencl, reference"), "%s", e.text);
+    CHECK(fa_backend_open(&b, &(fa_backend_options){.name = "cpu:1", .node = -1}, &e) == FA_EINVAL && !b, "cpu:1");
+    CHECK(fa_backend_open(&b, &(fa_backend_options){.name = "opencl:zero", .node = -1}, &e) == FA_EINVAL && !b);
+    CHECK(strstr(e.text, "opencl:PLATFORM.DEVICE"), "%s", e.text);
+    CHECK(fa_backend_open(&b, &(fa_backend_options){.name = "opencl:99.0", .node = -1}, &e) == FA_EUNSUPPORTED && !b);
     CHECK_OK(fa_backend_open(&b, &(fa_backend_options){.name = "auto", .threads = 1, .node = -1}, &e), &e);
     CHECK(!strcmp(b->name, "cpu"), "auto is %s", b->name);
     b->close(b);

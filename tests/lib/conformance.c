@@ -13,10 +13,9 @@ static const struct conf_backend {
     const char *isa; /* FATHOM_ISA while it opens, or NULL */
     int n_threads, threads[3];
 } backends[] = {
-    {"reference", "reference", NULL, 1, {1}},
-    {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}},
-    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}},
-    {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}},
+    {"reference", "reference", NULL, 1, {1}},  {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}},
+    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}}, {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}},
+    {"opencl", "opencl", NULL, 1, {0}},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 

@@ -1,0 +1,318 @@
+/* Weights. Codes, BF16 and FP32 are used where they lie in the mapped file when the device shares the host's memory: a window is a
+ * buffer over the part of a file that weights are in. Everything else is copied once: block scales, vectors and types that no kernel
+ * reads (as FP32), and all of it where the device has memory of its own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/backend/opencl/internal.h"
+#include "host/base/threads.h"
+
+enum { ALIGN = 256 };
+static const size_t LEAST_CHUNK = 16u << 20;
+
+static int kind_of(const fa_weight *w) {
+    bool vector = w->rows == 1 && (w->type == FA_BF16 || w->type == FA_F16);
+    if (w->type == FA_F8_E4M3) return FCL_E4M3;
+    return w->type == FA_BF16 && !vector ? FCL_BF16 : FCL_F32;
+}
+
+static size_t scale_count(const fa_weight *w) {
+    return (size_t)(ocl_ceil_div(w->rows, FA_BLOCK) * ocl_ceil_div(w->cols, FA_BLOCK));
+}
+
+/* The bytes that kernels read as they are. */
+static bool as_it_lies(const ocl_weight *w) {
+    return (w->view.kind == FCL_F32 && w->source.type == FA_F32) || w->view.kind != FCL_F32;
+}
+
+static size_t data_bytes(const ocl_weight *w) {
+    static const size_t size[] = {[FCL_F32] = 4, [FCL_BF16] = 2, [FCL_E4M3] = 1};
+    return (size_t)w->source.rows * (size_t)w->source.cols * size[w->view.kind];
+}
+
+static bool in_place(const fa_opencl *o, const ocl_weight *w) {
+    return o->device.shared && w->source.file && as_it_lies(w);
+}
+
+/* Bytes of copies that a weight takes. */
+static size_t copied_bytes(const fa_opencl *o, const ocl_weight *w) {
+    size_t bytes = in_place(o, w) ? 0 : data_bytes(w) + 2 * ALIGN;
+    return bytes + (w->view.kind == FCL_E4M3 ? scale_count(&w->source) * 4 + ALIGN : 0);
+}
+
+static fa_status new_window(fa_opencl *o, fa_error *e) {
+    if (o->n_windows < o->windows_room) return FA_OK;
+    int room = o->windows_room ? 2 * o->windows_room : 16;
+    ocl_window *grown = realloc(o->windows, (size_t)room * sizeof *grown);
+    if (!grown) return fa_fail(e, FA_ENOMEM, "opencl: out of memory");
+    o->windows = grown;
+    o->windows_room = room;
+    return FA_OK;
+}
+
+/* A buffer for copies, of at least `bytes`. */
+static fa_status new_chunk(fa_opencl *o, size_t bytes, fa_error *e) {
+    cl_int code;
+    ocl_window w = {.copies = true};
+    fa_status s = new_window(o, e);
+    if (s) return s;
+    size_t most = o->device.buffer_bytes, want = o->n_windows ? 2 * o->windows[o->n_windows - 1].bytes : LEAST_CHUNK;
+    if (want > most / 4) want = most / 4;
+    if (want < bytes) want = bytes;
+    if (want > most)
+        return fa_fail(e, FA_ENOMEM, "opencl: %s: a weight of %zu bytes is larger than its largest buffer",
+                       o->device.name, bytes);
+    if (o->device.shared) {
+        s = fa_memory_alloc(&w.memory, want, o->node, e);
+        if (s) return s;
+        w.mem = clCreateBuffer(o->context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, want, w.memory.data, &code);
+    } else {
+        w.mem = clCreateBuffer(o->context, CL_MEM_READ_ONLY, want, NULL, &code);
+    }
+    if (!w.mem) {
+        fa_memory_free(&w.memory);
+        return ocl_fail(&o->device, "clCreateBuffer", code, e);
+    }
+    w.bytes = want;
+    o->bytes += want;
+    o->windows[o->n_windows++] = w;
+    return FA_OK;
+}
+
+/* Room for a copy: its window and offset. */
+static fa_status take_room(fa_opencl *o, size_t bytes, fcl_i32 *window, fcl_i64 *offset, fa_error *e) {
+    int i = o->n_windows - 1;
+    while (i >= 0 && !(o->windows[i].copies && o->windows[i].bytes - o->windows[i].used >= bytes)) i--;
+    if (i < 0) {
+        fa_status s = new_chunk(o, bytes, e);
+        if (s) return s;
+        i = o->n_windows - 1;
+    }
+    *window = i;
+    *offset = (fcl_i64)o->windows[i].used;
+    o->windows[i].used += (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (o->windows[i].used > o->windows[i].bytes) o->windows[i].used = o->windows[i].bytes;
+    return FA_OK;
+}
+
+/* Values first .. first + n - 1 as FP32; E5M2: code * scale, one rounding. */
+static void decode(const fa_weight *w, int64_t first, int64_t n, float *out) {
+    unsigned mode = fa_fp_enter();
+    fa_decode(w->type, w->data, first, n, out);
+    int64_t blocks = ocl_ceil_div(w->cols, FA_BLOCK);
+    for (int64_t i = first; w->scale && i < first + n; i++)
+        out[i - first] *= w->scale[i / w->cols / FA_BLOCK * blocks + i % w->cols / FA_BLOCK];
+    fa_fp_leave(mode);
+}
+
+/* Writes a weight's data (or its scales) through a map of the window, which is pinned memory where the device has its own. */
+static fa_status copy_in(fa_opencl *o, const ocl_weight *w, bool scales, fa_error *e) {
+    int window = scales ? w->view.scale_window : w->view.window;
+    size_t offset = (size_t)(scales ? w->view.scales : w->view.data);
+    size_t bytes = scales ? scale_count(&w->source) * 4 : data_bytes(w);
+    cl_int code;
+    void *to = clEnqueueMapBuffer(o->queue, o->windows[window].mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, offset,
+                                  bytes, 0, NULL, NULL, &code);
+    if (!to || code) return ocl_fail(&o->device, "clEnqueueMapBuffer", code, e);
+    if (scales || as_it_lies(w))
+        memcpy(to, scales ? (const void *)w->source.scale : w->source.data, bytes);
+    else
+        decode(&w->source, 0, w->source.rows * w->source.cols, to);
+    code = clEnqueueUnmapMemObject(o->queue, o->windows[window].mem, to, 0, NULL, NULL);
+    if (!code) code = clFinish(o->queue);
+    return code ? ocl_fail(&o->device, "clEnqueueUnmapMemObject", code, e) : FA_OK;
+}
+
+/* Copies what of a weight is to be copied. */
+static fa_status place(fa_opencl *o, ocl_weight *w, fa_error *e) {
+    fa_status s = FA_OK;
+    if (!in_place(o, w)) {
+        s = take_room(o, data_bytes(w), &w->view.window, &w->view.data, e);
+        if (!s) s = copy_in(o, w, false, e);
+    }
+    if (!s && w->view.kind == FCL_E4M3) {
+        s = take_room(o, scale_count(&w->source) * 4, &w->view.scale_window, &w->view.scales, e);
+        if (!s) s = copy_in(o, w, true, e);
+    }
+    if (!s) w->on_device = true;
+    return s;
+}
+
+fa_status ocl_take_weight(fa_backend *b, fa_weight *w, fa_error *e) {
+    fa_opencl *o = (fa_opencl *)b;
+    fa_status s = o->host->weight(o->host, w, e);
+    if (s || o->lost) return s;
+    ocl_weight *record = calloc(1, sizeof *record);
+    if (!record) return fa_fail(e, FA_ENOMEM, "tensor %s: out of memory", w->name ? w->name : "weight");
+    record->source = *w;
+    record->view = (fcl_weight){.kind = kind_of(w), .rows = (fcl_i32)w->rows, .cols = (fcl_i32)w->cols};
+    if (w->rows > INT32_MAX || w->cols > INT32_MAX) record->view.rows = 0; /* stays on the host */
+    *o->last_weight = record;
+    o->last_weight = &record->next;
+    w->device = record;
+    if (w->file) { /* decided when all are known */
+        record->waits = true;
+        if (!o->pending) o->pending = record;
+        return FA_OK;
+    }
+    s = place(o, record, e);
+    return s ? fa_error_prefix(e, s, "tensor %s", w->name ? w->name : "weight") : FA_OK;
+}
+
+const ocl_weight *ocl_weight_of(const fa_weight *w) {
+    const ocl_weight *record = w->device;
+    return record && record->on_device ? record : NULL;
+}
+
+void ocl_release_weights(fa_opencl *o) {
+    for (ocl_weight *w = o->weights, *next; w; w = next) {
+        next = w->next;
+        free(w);
+    }
+    for (int i = 0; i < o->n_windows; i++) {
+        if (o->windows[i].mem) clReleaseMemObject(o->windows[i].mem);
+        fa_memory_free(&o->windows[i].memory);
+    }
+    free(o->windows);
+}
+
+/* ---- settling ---- */
+
+static int by_address(const void *a, const void *b) {
+    const fa_weight *x = &(*(ocl_weight *const *)a)->source, *y = &(*(ocl_weight *const *)b)->source;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return x->data < y->data ? -1 : x->data > y->data;
+}
+
+/* A window over weights list[0 .. n - 1] of one file, in the order of their addresses. */
+static fa_status view_file(fa_opencl *o, ocl_weight **list, int n, fa_error *e) {
+    cl_int code;
+    uintptr_t first = (uintptr_t)list[0]->source.data / 4096 * 4096; /* maps begin with a page */
+    uintptr_t end = (uintptr_t)list[n - 1]->source.data + data_bytes(list[n - 1]);
+    fa_status s = new_window(o, e);
+    if (s) return s;
+    cl_mem mem = clCreateBuffer(o->context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, end - first, (void *)first, &code);
+    if (!mem) return ocl_fail(&o->device, "clCreateBuffer", code, e);
+    for (int i = 0; i < n; i++) {
+        list[i]->view.window = o->n_windows;
+        list[i]->view.data = (fcl_i64)((uintptr_t)list[i]->source.data - first);
+    }
+    o->windows[o->n_windows++] = (ocl_window){.mem = mem, .bytes = end - first};
+    return FA_OK;
+}
+
+/* Windows over everything that stays where it lies: as few as the largest buffer allows. */
+static fa_status view_files(fa_opencl *o, ocl_weight **list, int n, fa_error *e) {
+    fa_status s = FA_OK;
+    qsort(list, (size_t)n, sizeof *list, by_address);
+    for (int first = 0, end; first < n && !s; first = end) {
+        uintptr_t begin = (uintptr_t)list[first]->source.data / 4096 * 4096;
+        for (end = first; end < n && list[end]->source.file == list[first]->source.file; end++)
+            if ((uintptr_t)list[end]->source.data + data_bytes(list[end]) - begin > o->device.buffer_bytes) break;
+        if (end == first)
+            return fa_fail(e, FA_ENOMEM, "opencl: %s: tensor %s is larger than its largest buffer", o->device.name,
+                           list[first]->source.name);
+        s = view_file(o, list + first, end - first, e);
+    }
+    return s;
+}
+
+/* Bytes of device memory for weights: three quarters, the rest is for the cache and buffers. FATHOM_OPENCL_MB sets another number. */
+static size_t budget(const fa_opencl *o) {
+    const char *mb = getenv("FATHOM_OPENCL_MB");
+    return mb && *mb ? (size_t)(strtod(mb, NULL) * 0x1p20) : (size_t)(o->device.bytes / 4 * 3);
+}
+
+static bool is_routed(const ocl_weight *w) {
+    return w->source.share > 0 && w->source.share < 1;
+}
+
+static size_t held_bytes(const ocl_weight *w) {
+    return data_bytes(w) + (w->view.kind == FCL_E4M3 ? scale_count(&w->source) * 4 : 0);
+}
+
+/* Marks what goes to the device: first what every token reads, then the routed experts, a layer's all or none. */
+static void choose(fa_opencl *o, ocl_weight *first) {
+    size_t left = budget(o);
+    for (int routed = 0; routed < 2; routed++)
+        for (ocl_weight *w = first, *end; w; w = end) {
+            size_t bytes = 0;
+            end = w->next;
+            if (routed && is_routed(w)) /* the run of a layer's experts */
+                while (end && is_routed(end)) end = end->next;
+            for (ocl_weight *x = w; x != end; x = x->next) bytes += held_bytes(x);
+            if (!w->waits || is_routed(w) != (routed == 1) || bytes > left || !w->view.rows || w->source.share <= 0)
+                continue;
+            left -= bytes;
+            for (ocl_weight *x = w; x != end; x = x->next) x->on_device = true;
+        }
+}
+
+/* One chunk for all copies, as far as one buffer may be that large. */
+static fa_status reserve_copies(fa_opencl *o, const ocl_weight *first, fa_error *e) {
+    size_t bytes = 0;
+    for (const ocl_weight *w = first; w; w = w->next)
+        if (w->waits && w->on_device) bytes += copied_bytes(o, w);
+    if (bytes > o->device.buffer_bytes) bytes = o->device.buffer_bytes;
+    return bytes ? new_chunk(o, bytes, e) : FA_OK;
+}
+
+static fa_status settle_on_device(fa_opencl *o, ocl_weight *first, ocl_weight **list, const fa_progress *progress,
+                                  fa_error *e) {
+    int n = 0;
+    int64_t done = 0, total = 0;
+    for (ocl_weight *w = first; w; w = w->next) {
+        if (w->waits && w->on_device && in_place(o, w)) list[n++] = w;
+        if (w->waits && w->on_device) total += (int64_t)copied_bytes(o, w);
+    }
+    fa_status s = view_files(o, list, n, e);
+    if (!s) s = reserve_copies(o, first, e);
+    for (ocl_weight *w = first; w && !s; w = w->next) {
+        if (!w->waits || !w->on_device) continue;
+        s = place(o, w, e);
+        if (s) fa_error_prefix(e, s, "tensor %s", w->source.name);
+        done += (int64_t)copied_bytes(o, w);
+        if (progress && progress->report) progress->report(progress->ctx, done, total);
+    }
+    return s;
+}
+
+/* Says in the backend's description what stays on the host. */
+static void describe(fa_opencl *o) {
+    size_t host = 0, all = 0;
+    for (const ocl_weight *w = o->weights; w; w = w->next) {
+        if (w->source.share <= 0) continue; /* a table that the host looks up */
+        all += held_bytes(w);
+        if (!w->on_device) host += held_bytes(w);
+    }
+    if (!host) return;
+    size_t used = strlen(o->base.detail);
+    snprintf(o->base.detail + used, sizeof o->base.detail - used, "; %.0f %% of the weights on cpu",
+             100.0 * (double)host / (double)all);
+}
+
+fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
+    fa_opencl *o = (fa_opencl *)b;
+    ocl_weight *first = o->pending;
+    o->pending = NULL;
+    if (!first || o->lost) return FA_OK;
+    size_t n = 0;
+    for (ocl_weight *w = first; w; w = w->next) n++;
+    ocl_weight **list = calloc(n, sizeof *list);
+    if (!list) return fa_fail(e, FA_ENOMEM, "opencl: out of memory");
+    choose(o, first);
+    fa_status s = settle_on_device(o, first, list, progress, e);
+    free(list);
+    bool all = true;
+    for (ocl_weight *w = first; w; w = w->next) {
+        all = all && (w->on_device || w->source.share <= 0);
+        w->waits = false;
+    }
+    if (!s && !all && !o->host_reserved && o->reserved) {
+        s = o->host->reserve(o->host, &o->limits, e);
+        o->host_reserved = !s;
+    }
+    if (!s) describe(o);
+    return s;
+}

@@ -1,0 +1,132 @@
+/* Whole models on an OpenCL device: every logit has the bits that `cpu` gives it, wherever the weights are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/files.h"
+#include "tests/lib/golden_gguf.h"
+#include "tests/lib/golden_model.h"
+
+typedef struct model_case {
+    const char *name, *folder;
+    fa_numerics numerics;
+    fa_cache_type cache;
+    bool mtp;
+    const char *megabytes; /* FATHOM_OPENCL_MB: device memory for weights; NULL: what it has */
+    const char *host;      /* what the backend then says of itself, or NULL */
+    bool gguf;
+} model_case;
+
+static const model_case cases[] = {
+    {"V3, w8a16", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"V3, BF16 cache", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_BF16, false, NULL, NULL, false},
+    {"V3 FP8, w8a8", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, NULL, NULL, false},
+    {"V3 FP8, w8a8, FP8 cache", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_FP8, false, NULL, NULL, false},
+    {"V3 FP8, w8a16", "deepseek-v3-tiny-fp8", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"V3 with its MTP layer", "deepseek-v3-tiny-mtp", FA_W8A16, FA_CACHE_F32, true, NULL, NULL, false},
+    {"V2", "deepseek-v2-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"V2-Lite", "deepseek-v2-lite-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"LLM", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"Coder, FP8 cache", "deepseek-coder-tiny", FA_W8A16, FA_CACHE_FP8, false, NULL, NULL, false},
+    {"R1-Distill-Llama", "r1-distill-llama-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"R1-Distill-Qwen", "r1-distill-qwen-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"R1-Distill-Qwen, untied", "r1-distill-qwen-tiny-untied", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
+    {"V3 from GGUF", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, true},
+    {"Llama from GGUF", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, true},
+    {"V3 FP8 with no memory for weights", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, "0",
+     "100 % of the weights on cpu", false},
+    {"V3 FP8 with memory for a part", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, "0.4",
+     "% of the weights on cpu", false},
+    {"Llama with memory for a part", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, "0.5",
+     "% of the weights on cpu", false},
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+static void need_device(void) {
+    fa_backend *b;
+    fa_error e;
+    fa_status s = fa_backend_open(&b, &(fa_backend_options){.name = "opencl", .threads = 1, .node = -1}, &e);
+    if (s == FA_EUNSUPPORTED) check_skip("%s", e.text);
+    CHECK_OK(s, &e);
+    b->close(b);
+}
+
+static void same_bits(const char *what, const float *got, const float *want, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        CHECK(!memcmp(&got[i], &want[i], sizeof *got), "%s: logit %lld is %a, cpu has %a", what, (long long)i,
+              (double)got[i], (double)want[i]);
+}
+
+/* A prompt in pieces of 20 rows, then its continuation row by row, as an answer is made. */
+static void run_ids(runner *r, const golden_prompt *p, bool mtp, float *logits) {
+    runner_row rows[GOLDEN_MAX_IDS] = {{0}};
+    int64_t vocab = r->vocab;
+    runner_prompt(r, 0, p->ids, p->n, 20, logits, NULL);
+    for (int k = 0; k < p->n_greedy && k < 4; k++)
+        runner_step(r, &(runner_row){0, p->n + k, p->ids[p->n + k]}, 1, logits + (p->n + k) * vocab, NULL);
+    if (!mtp) return;
+    for (int t = 0; t < p->n; t++) rows[t] = (runner_row){0, t, p->ids[t]};
+    runner_step(r, rows, p->n, NULL, NULL);
+    for (int t = 0; t < p->n; t++) rows[t].token = p->ids[t + 1];
+    runner_mtp(r, rows, p->n, logits + (p->n + 4) * vocab);
+}
+
+static void compare(const model_case *c, const golden *g, const char *path) {
+    runner device, cpu;
+    runner_options o = {.path = path, .backend = "opencl", .numerics = c->numerics, .cache = c->cache, .mtp = c->mtp};
+    runner_open(&device, &o);
+    o.backend = "cpu";
+    runner_open(&cpu, &o);
+    if (c->host) CHECK(strstr(device.backend->detail, c->host), "it says '%s'", device.backend->detail);
+    if (!c->host) CHECK(!strstr(device.backend->detail, "on cpu"), "it says '%s'", device.backend->detail);
+    size_t rows = 2 * GOLDEN_MAX_IDS + 4, n = rows * (size_t)cpu.vocab;
+    float *got = must_alloc(n * sizeof *got), *want = must_alloc(n * sizeof *want);
+    for (int i = 0; i < g->n_prompts; i++) {
+        const golden_prompt *p = &g->prompts[i];
+        memset(got, 0, n * sizeof *got);
+        memset(want, 0, n * sizeof *want);
+        run_ids(&device, p, c->mtp, got);
+        run_ids(&cpu, p, c->mtp, want);
+        same_bits(p->name, got, want, (int64_t)n);
+    }
+    free(got);
+    free(want);
+    runner_close(&device);
+    runner_close(&cpu);
+}
+
+static void identical_logits(void *arg) {
+    const model_case *c = arg;
+    golden g;
+    need_device();
+    golden_open(&g, c->folder);
+    char *scratch = check_scratch();
+    char *path = c->gguf ? golden_to_gguf(c->folder, scratch, &(golden_gguf){0}) : strdup(g.dir);
+    if (c->megabytes) setenv("FATHOM_OPENCL_MB", c->megabytes, 1);
+    compare(c, &g, path);
+    unsetenv("FATHOM_OPENCL_MB");
+    golden_close(&g);
+    check_remove(scratch);
+    free(scratch);
+    free(path);
+}
+
+/* GGUF blocks, which the device gets as FP32. */
+static void smollm2(void *unused) {
+    (void)unused;
+    const char *path = getenv("FATHOM_SMOLLM2");
+    if (!path || !*path) check_skip("FATHOM_SMOLLM2 names no file");
+    need_device();
+    golden_prompt p = {.name = "SmolLM2", .n = 24, .n_greedy = 4};
+    for (int i = 0; i < 28; i++) p.ids[i] = 1 + (i * 7919 + 13) % 40000;
+    golden g = {.n_prompts = 1, .prompts = {p}};
+    compare(&(model_case){.numerics = FA_W8A16}, &g, path);
+}
+
+int main(int argc, char **argv) {
+    check_case all[N_CASES + 1];
+    for (int i = 0; i < N_CASES; i++) all[i] = (check_case){cases[i].name, identical_logits, (void *)&cases[i]};
+    all[N_CASES] = (check_case){"SmolLM2, a real GGUF model", smollm2, NULL};
+    return check_main(argc, argv, all, N_CASES + 1);
+}
