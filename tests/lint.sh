@@ -31,10 +31,17 @@ run_verilator() {
     verilator --lint-only -Wall -Wno-UNUSEDSIGNAL --top-module bench tests/rtl/bench.v hls/rtl/*.v
 }
 
+# the kernels as small and as large as a board builds them
+run_hls_lint() {
+    hls/lint/lint.py && hls/lint/lint.py -DHLS_PORTS=1 -DHLS_PORT_BYTES=32 -DHLS_ROWS=1 -DHLS_LANES_FP32=16 &&
+        hls/lint/lint.py -DHLS_PORTS=16 -DHLS_ROWS=8 -DHLS_LANES_FP32=128
+}
+
 check "include directions" tests/lint-includes.sh
 check "sizes" tests/lint-sizes.sh
 check "clang-format" run_clang_format
 check "cppcheck" run_cppcheck
 check "clang-tidy" run_clang_tidy
 check "verilator" run_verilator
+check "kernels" run_hls_lint
 exit $wrong
