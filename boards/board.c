@@ -106,10 +106,15 @@ static int store_number(reading *r, const fa_field *f, const char *text) {
     if (!plain || !whole || v < f->min || v > f->max)
         return wrong(r, r->line, "%s: expected %s number from %.15g to %.15g%s%s, found '%s'", f->name,
                      f->kind == FA_FIELD_REAL ? "a" : "a whole", f->min, f->max, *f->unit ? " " : "", f->unit, text);
-    char *member = (char *)r->board + f->offset;
-    if (f->kind == FA_FIELD_I32) *(int32_t *)member = (int32_t)v;
-    if (f->kind == FA_FIELD_I64) *(int64_t *)member = (int64_t)(v * f->scale);
-    if (f->kind == FA_FIELD_REAL) *(double *)member = v * f->scale;
+    void *member = (char *)r->board + f->offset;
+    int32_t small = f->kind == FA_FIELD_I32 ? (int32_t)v : 0;
+    int64_t large = f->kind == FA_FIELD_I64 ? (int64_t)(v * f->scale) : 0;
+    double real = v * f->scale;
+    memcpy(member,
+           f->kind == FA_FIELD_I32   ? (void *)&small
+           : f->kind == FA_FIELD_I64 ? (void *)&large
+                                     : &real,
+           f->size);
     return 1;
 }
 
@@ -117,11 +122,9 @@ static int store_choice(reading *r, const fa_field *f, const char *text) {
     char list[LINE] = "";
     for (int i = 0; f->choices[i]; i++) {
         if (!strcmp(f->choices[i], text)) {
-            char *member = (char *)r->board + f->offset;
-            if (f->size == sizeof(bool))
-                *(bool *)member = i;
-            else
-                *(fa_board_runtime *)member = (fa_board_runtime)i;
+            bool yes = i != 0;
+            int32_t index = i;
+            memcpy((char *)r->board + f->offset, f->size == sizeof yes ? (void *)&yes : &index, f->size);
             return 1;
         }
         size_t n = strlen(list);

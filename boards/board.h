@@ -103,8 +103,11 @@ fa_status fa_board_facts(const char *name, void (*each)(void *context, const fa_
 
 /* ---- what a build takes and what it reaches ---- */
 
-/* What a build takes of the fabric (boards/fit.c says from which counts). */
+/* What a build takes of the fabric, all units together (boards/needs.c says from which counts). */
 void fa_board_needs(const fa_board *b, const fa_board_build *build, fa_resources *needs);
+
+/* What one unit of `kernel` ("fathom_matmul") takes; false when no kernel is called so. */
+bool fa_board_kernel_needs(const fa_board *b, const fa_board_build *build, const char *kernel, fa_resources *needs);
 
 /* The share of each usable resource that a design may fill and still be routed. */
 extern const fa_resources fa_board_fill;
@@ -116,10 +119,11 @@ fa_status fa_board_fits(const fa_board *b, const fa_board_build *build, fa_error
 /* Bytes of all banks. */
 int64_t fa_board_bytes(const fa_board *b);
 
-/* The bank, counted over all kinds, that port `port` of unit `unit` reads: a weight port (0 .. build->ports - 1) or the io
- * port (build->ports). Weight ports are on the first kind; each port has a bank of its own while there are enough. An io port
- * reaches all banks of its kind; this one is where its memory begins. */
+/* Banks count over all kinds, those of bank[0] first. Weight port `port` (0 .. build->ports - 1) of unit `unit` reads
+ * fa_board_port_banks neighbouring banks of the first kind, from this one on; no two ports share a bank while there are enough.
+ * Port build->ports is the io port: it reaches all banks of its kind; this one is where its memory begins. */
 int32_t fa_board_port_bank(const fa_board *b, const fa_board_build *build, int32_t unit, int32_t port);
+int32_t fa_board_port_banks(const fa_board *b, const fa_board_build *build);
 
 /* Streaming read rate of one port of `port_bytes` at `clock_hz`, alone on its bank (bytes/s). */
 double fa_board_port_rate(const fa_bank_kind *k, int32_t port_bytes, double clock_hz);

@@ -21,12 +21,18 @@ _Static_assert(sizeof runtimes / sizeof *runtimes == FA_RUNTIME_COUNT + 1, "one 
 #define MAYBE(name, unit, about, member, scale, min, max) \
     { name, unit, about, FA_FIELD_REAL, AT(member), scale, min, max, NULL, true }
 
-#define RESOURCES(section, member)                                                \
-    REAL(section ".lut", "", "six-input look-up tables", member.lut, 1, 1, 1e8),  \
-        MAYBE(section ".ff", "", "flip-flops", member.ff, 1, 1, 1e8),             \
-        REAL(section ".dsp", "", "DSP slices", member.dsp, 1, 1, 1e6),            \
-        REAL(section ".bram", "", "block RAMs of 36 Kb", member.bram, 1, 1, 1e6), \
-        MAYBE(section ".uram", "", "UltraRAMs of 288 Kb", member.uram, 1, 1, 1e6)
+#define RESOURCE(name, about, of, member, max, optional)                                         \
+    {                                                                                            \
+        name, "", about, FA_FIELD_REAL, offsetof(fa_board, of) + offsetof(fa_resources, member), \
+            sizeof(((fa_resources *)0)->member), 1, 1, max, NULL, optional                       \
+    }
+
+#define RESOURCES(section, of)                                                  \
+    RESOURCE(section ".lut", "six-input look-up tables", of, lut, 1e8, false),  \
+        RESOURCE(section ".ff", "flip-flops", of, ff, 1e8, true),               \
+        RESOURCE(section ".dsp", "DSP slices", of, dsp, 1e6, false),            \
+        RESOURCE(section ".bram", "block RAMs of 36 Kb", of, bram, 1e6, false), \
+        RESOURCE(section ".uram", "UltraRAMs of 288 Kb", of, uram, 1e6, true)
 
 #define MEMORY(section, i, optional)                                                                                   \
     TEXT(section ".name", "kind of memory", bank[i].name, optional),                                                   \

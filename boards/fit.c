@@ -1,4 +1,4 @@
-/* What a build takes of the fabric, and the rate at which its ports read. */
+/* Whether a build fits, which bank each port reads, and how fast. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,62 +7,8 @@
 
 enum { IO_PORT_BYTES = 64 }; /* kernels read and write whole words of hls/word.h */
 
-/* One of each, as synthesised. BRAM of a port: a 512-bit FIFO is 512 / 72 blocks wide; one that also writes has two. */
-static const struct {
-    fa_resources fp8_lane;   /* decode, product, alignment, its share of the tree: the exact MAC of docs/boards.md */
-    fa_resources fp32_dsp48; /* multiply 3 DSP, add 2 DSP; each rounds */
-    fa_resources fp32_dsp58; /* one DSP58 in its floating-point mode */
-    fa_resources read_port, write_port, narrow_port;
-    fa_resources control; /* of a kernel: registers, address arithmetic, state machines */
-} counts = {
-    .fp8_lane = {143, 85, 0, 0, 0},
-    .fp32_dsp48 = {300, 400, 5, 0, 0},
-    .fp32_dsp58 = {50, 100, 1, 0, 0},
-    .read_port = {1600, 1900, 0, 7.5, 0},
-    .write_port = {2400, 2900, 0, 15, 0},
-    .narrow_port = {700, 1000, 0, 1, 0},
-    .control = {8000, 10000, 20, 4, 0},
-};
-
-/* What each kernel of hls/ has of them. Kernels of a unit do not share lanes: each is a compute unit of its own to v++. */
-static const struct kernel {
-    bool weights; /* has the weight ports */
-    bool fp8;     /* ports * port_bytes * rows lanes */
-    bool fp32;    /* lanes_fp32 */
-} kernels[] = {
-    {true, true, true},    /* fathom_matmul */
-    {true, true, true},    /* fathom_experts */
-    {true, false, true},   /* fathom_mla */
-    {false, false, true},  /* fathom_gqa */
-    {false, false, false}, /* fathom_rowwise */
-};
-
-/* LUT and DSP: the limits that a published design tool for these cards uses (docs/boards.md); the others are assumed alike. */
-const fa_resources fa_board_fill = {.lut = 0.65, .ff = 0.65, .dsp = 0.75, .bram = 0.75, .uram = 0.75};
-
-static void add(fa_resources *sum, const fa_resources *one, double times) {
-    sum->lut += one->lut * times;
-    sum->ff += one->ff * times;
-    sum->dsp += one->dsp * times;
-    sum->bram += one->bram * times;
-    sum->uram += one->uram * times;
-}
-
-void fa_board_needs(const fa_board *b, const fa_board_build *build, fa_resources *needs) {
-    const fa_resources *fp32 = b->dsp58 ? &counts.fp32_dsp58 : &counts.fp32_dsp48;
-    fa_resources unit = {0};
-    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-        const struct kernel *k = &kernels[i];
-        if (k->fp8) add(&unit, &counts.fp8_lane, (double)build->ports * build->port_bytes * build->rows);
-        if (k->fp32) add(&unit, fp32, build->lanes_fp32);
-        if (k->weights) add(&unit, &counts.read_port, build->ports);
-        add(&unit, &counts.write_port, 1);
-        add(&unit, &counts.narrow_port, 1);
-        add(&unit, &counts.control, 1);
-    }
-    *needs = (fa_resources){0};
-    add(needs, &unit, build->units);
-}
+/* Published designs on boards reach 74% (EdgeLLM, 967 K of 1,304 K LUTs of a VCU128) to 92% of the LUTs (TeLLMe, KV260). */
+const fa_resources fa_board_fill = {.lut = 0.75, .ff = 0.75, .dsp = 0.75, .bram = 0.75, .uram = 0.75};
 
 static fa_status check_ranges(const fa_board *b, const fa_board_build *d, fa_error *e) {
     if (!(d->clock_hz > 0) || d->units < 1 || d->rows < 1 || d->ports < 1 || d->ports > 16 ||
@@ -102,8 +48,8 @@ fa_status fa_board_fits(const fa_board *b, const fa_board_build *build, fa_error
     if (!*text) return FA_OK;
     return fa_fail(
         e, FA_ELIMIT,
-        "%s: %d units of %d ports of %d bytes, %d rows, %d FP32 lanes do not fit:%s; divide lanes by %.1f (fewer "
-        "rows, ports, units or FP32 lanes)",
+        "%s: units %d, ports %d of %d bytes, rows %d, FP32 lanes %d do not fit:%s; divide lanes by %.1f (fewer rows, ports, "
+        "units or FP32 lanes)",
         b->name, build->units, build->ports, build->port_bytes, build->rows, build->lanes_fp32, text, over);
 }
 
@@ -113,12 +59,18 @@ int64_t fa_board_bytes(const fa_board *b) {
     return bytes;
 }
 
+int32_t fa_board_port_banks(const fa_board *b, const fa_board_build *build) {
+    int32_t each = b->bank[0].count / (build->units * build->ports);
+    return each > 1 ? each : 1;
+}
+
 int32_t fa_board_port_bank(const fa_board *b, const fa_board_build *build, int32_t unit, int32_t port) {
-    int32_t banks = b->bank[0].count, weights = build->units * build->ports;
-    if (port < build->ports) return (unit * build->ports + port) % banks;
+    int32_t banks = b->bank[0].count, each = fa_board_port_banks(b, build),
+            weights = build->units * build->ports * each;
+    if (port < build->ports) return (unit * build->ports + port) * each % banks;
     if (build->io_kind) return banks + unit % b->bank[1].count;
     if (weights + build->units <= banks) return weights + unit; /* a bank is left for each */
-    return (unit * build->ports + build->ports - 1) % banks;    /* with the last weight port of the unit */
+    return ((unit + 1) * build->ports - 1) * each % banks;      /* with the last weight port of the unit */
 }
 
 double fa_board_port_rate(const fa_bank_kind *k, int32_t port_bytes, double clock_hz) {

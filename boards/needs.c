@@ -1,0 +1,227 @@
+/* What a build takes of the fabric: operators, ports and buffers of each kernel of hls/, as their pragmas state them, times
+ * what one of each takes. docs/boards.md says where the counts come from and what they leave out. */
+#include <math.h>
+#include <string.h>
+
+#include "boards/board.h"
+#include "hls/layout.h"
+#include "hls/rtl/counts.h"
+
+/* ---- what one takes ---- */
+
+/* Vitis HLS's operators for DSP48E2, and for DSP58 with its floating-point mode. DSPs: LUT-LLM's resource file. LUTs and FFs:
+ * the adder of DSP48E2 from a published report for a U280; the others are assumed. */
+typedef struct operator_costs {
+    fa_resources add, mul, div;
+} operator_costs;
+
+static const operator_costs dsp48 = {
+    .add = {226, 177, 2, 0, 0}, .mul = {135, 170, 3, 0, 0}, .div = {800, 1400, 0, 0, 0}};
+static const operator_costs dsp58 = {.add = {20, 60, 1, 0, 0}, .mul = {20, 60, 1, 0, 0}, .div = {800, 1400, 0, 0, 0}};
+
+/* An m_axi adapter of Vitis HLS without its FIFOs (a published report has 600 to 1,600 LUT and 860 to 1,930 FF), and a kernel's
+ * registers, addresses and state machines: assumed. */
+static const fa_resources wide_port = {1600, 1900, 0, 0, 0}, narrow_port = {700, 1000, 0, 0.5, 0},
+                          control = {8000, 10000, 20, 0, 0};
+
+enum { WORD_BITS = 512, LANES = 16 };
+
+/* Of hls/: words of a weight port on their way, of a chunk, results that wait, and the shapes of its arrays. */
+enum {
+    READ_WORDS = 16 * 16,
+    CHUNK_WORDS = 512,
+    RESULTS = 512,
+    ROW_WORDS = HLS_MAX_COLS / 16,
+    CODE_WORDS = HLS_MAX_COLS / 64,
+    MAX_BLOCKS = HLS_MAX_COLS / HLS_BLOCK,
+    KEY_WORDS = 576 / 16,
+    VALUE_WORDS = HLS_MAX_RANK / 16,
+    PART_WORDS = HLS_MAX_HEAD / 16 + 1
+};
+
+/* ---- what each kernel has ---- */
+
+/* FP32 operators; an exponential is 11 adders and 12 multipliers, a tree of 16 is 15 adders (hls/float.h). */
+typedef struct operators {
+    double add, mul, div, exp, tree;
+} operators;
+
+typedef enum kernel_id { MATMUL, EXPERTS, MLA, GQA, ROWWISE, KERNELS } kernel_id;
+
+/* Every operator that an unrolled or pipelined loop keeps busy, by what it is multiplied with. */
+static const struct kernel {
+    const char *name;
+    bool weights, fp8;
+    operators of_dot;   /* ports * rows: rule 2 of a block; the tree of a sum that leaves */
+    operators of_lane;  /* lanes_fp32 */
+    operators of_group; /* 16 of those */
+    operators of_exp;   /* HLS_EXP_UNITS of attention */
+    operators
+        fixed; /* words of 16: biases, quantising, silu, routes, cached values, ends of attention, norms, rotations */
+} kernels[KERNELS] = {
+    [MATMUL] = {.name = "fathom_matmul",
+                .weights = true,
+                .fp8 = true,
+                .of_dot = {.add = 1, .mul = 2, .tree = 1},
+                .of_lane = {.add = 1, .mul = 2},
+                .fixed = {.add = 16, .div = 17}},
+    [EXPERTS] = {.name = "fathom_experts",
+                 .weights = true,
+                 .fp8 = true,
+                 .of_dot = {.add = 1, .mul = 2, .tree = 1},
+                 .of_lane = {.add = 1, .mul = 2},
+                 .fixed = {.add = 24, .mul = 24, .div = 42, .exp = 8}},
+    [MLA] = {.name = "fathom_mla",
+             .weights = true,
+             .of_dot = {.tree = 1},
+             .of_lane = {.add = 4, .mul = 7}, /* two products with kv_b, scores, values */
+             .of_group = {.mul = 1, .tree = 1},
+             .of_exp = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
+             .fixed = {.mul = 32, .div = 16, .tree = 16}},
+    [GQA] = {.name = "fathom_gqa",
+             .of_lane = {.add = 2, .mul = 3},
+             .of_group = {.mul = 1, .tree = 1},
+             .of_exp = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
+             .fixed = {.mul = 32, .div = 16}},
+    [ROWWISE] = {.name = "fathom_rowwise", .fixed = {.add = 36, .mul = 68, .div = 20, .tree = 1}},
+};
+
+static void add(fa_resources *sum, const fa_resources *one, double times) {
+    sum->lut += one->lut * times;
+    sum->ff += one->ff * times;
+    sum->dsp += one->dsp * times;
+    sum->bram += one->bram * times;
+    sum->uram += one->uram * times;
+}
+
+static void add_operators(fa_resources *sum, const operator_costs *c, const operators *o, double times) {
+    add(sum, &c->add, (o->add + 11 * o->exp + 15 * o->tree) * times);
+    add(sum, &c->mul, (o->mul + 12 * o->exp) * times);
+    add(sum, &c->div, o->div * times);
+}
+
+/* ports * rows dot units of port_bytes lanes; a weight's decoders serve all rows, an activation's all ports. */
+static void add_fp8(fa_resources *sum, const fa_board_build *d) {
+    double dots = (double)d->ports * d->rows, lanes = dots * d->port_bytes;
+    double codes = (double)(d->ports + d->rows) * d->port_bytes;
+    bool wide = d->port_bytes == 64;
+    sum->lut +=
+        lanes * HLS_RTL_PRODUCT_LUT + codes * HLS_RTL_DECODE_LUT +
+        dots * ((wide ? HLS_RTL_SUM_64_LUT : HLS_RTL_SUM_32_LUT) + HLS_RTL_ACCUMULATOR_LUT + HLS_RTL_TO_FP32_LUT);
+    sum->ff += lanes * HLS_RTL_PRODUCT_FF + codes * HLS_RTL_DECODE_FF +
+               dots * ((wide ? HLS_RTL_SUM_64_FF : HLS_RTL_SUM_32_FF) + HLS_RTL_ACCUMULATOR_FF + HLS_RTL_TO_FP32_FF);
+}
+
+/* ---- buffers ---- */
+
+typedef enum storage { BLOCK, ULTRA } storage;
+
+/* `copies` arrays of `depth` words of `bits`. A block RAM is 512 deep and 72 wide (half of one: 36), an UltraRAM 4096 and 72, a LUT
+ * 64 and 1; small arrays go to LUTs. */
+static void add_buffer(fa_resources *sum, double copies, double bits, double depth, storage s) {
+    if (depth <= 64)
+        sum->lut += copies * bits * ceil(depth / 64);
+    else if (s == ULTRA)
+        sum->uram += copies * ceil(bits / 72) * ceil(depth / 4096);
+    else
+        sum->bram += copies * ceil(bits / 36) / 2 * ceil(depth / 512);
+}
+
+/* Arrays that are partitioned over groups of heads share the words of `depth` among them. */
+static void add_by_group(fa_resources *sum, const fa_board_build *d, double copies, double depth, storage s) {
+    double groups = d->lanes_fp32 / LANES;
+    add_buffer(sum, copies * groups, WORD_BITS, ceil(depth / groups), s);
+}
+
+/* ordered.h: two chunks of every port, the partial sums of a tile, the scales. */
+static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d) {
+    add_buffer(sum, 2.0 * d->ports, WORD_BITS, CHUNK_WORDS, BLOCK);
+    add_buffer(sum, (double)d->rows * d->ports * LANES, 32, HLS_TILE, BLOCK);
+    add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
+}
+
+/* pass.h: rows, their codes and scales, sums of codes, and the stream of results; `rows_kept` rows of FP32 for each. */
+static void add_product_buffers(fa_resources *sum, const fa_board_build *d, double rows_kept) {
+    double dots = (double)d->ports * d->rows;
+    add_buffer(sum, d->rows * rows_kept, WORD_BITS, ROW_WORDS, ULTRA);
+    add_buffer(sum, d->rows, WORD_BITS, CODE_WORDS, BLOCK);
+    add_buffer(sum, d->rows, 32, MAX_BLOCKS, BLOCK);
+    add_buffer(sum, 2 * dots, 32, HLS_TILE, BLOCK);
+    add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
+    add_buffer(sum, 1, 32 * dots, RESULTS, BLOCK);
+    add_ordered_buffers(sum, d);
+}
+
+/* attend.h and cache.h: scores of a page, and the raw words and scales of one. */
+static void add_page_buffers(fa_resources *sum, const fa_board_build *d) {
+    double groups = d->lanes_fp32 / LANES;
+    add_buffer(sum, groups * LANES, 32, HLS_PAGE, BLOCK);
+    add_buffer(sum, 2 * groups, 32, HLS_PAGE, BLOCK);
+    add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
+    add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, BLOCK);
+}
+
+static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
+    switch (k) {
+    case MATMUL: add_product_buffers(sum, d, 1); break;
+    case EXPERTS: add_product_buffers(sum, d, 2); break;
+    case MLA:
+        add_ordered_buffers(sum, d);
+        add_buffer(sum, 2.0 * d->ports, WORD_BITS, CHUNK_WORDS, BLOCK); /* tiles of k */
+        add_buffer(sum, d->rows, WORD_BITS, ROW_WORDS, ULTRA);
+        add_by_group(sum, d, d->rows, HLS_MAX_HEADS * KEY_WORDS, ULTRA);           /* query */
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA);               /* acc */
+        add_buffer(sum, 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);                /* pages */
+        add_buffer(sum, d->rows * 4.0, WORD_BITS, LANES * VALUE_WORDS / 4, BLOCK); /* partial sums of v */
+        add_page_buffers(sum, d);
+        break;
+    case GQA:
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * KEY_WORDS, BLOCK);
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, BLOCK);
+        add_buffer(sum, 4, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);
+        add_page_buffers(sum, d);
+        break;
+    case ROWWISE: add_buffer(sum, 1, WORD_BITS, CODE_WORDS, BLOCK); break;
+    case KERNELS: break;
+    }
+}
+
+/* ---- kernels and builds ---- */
+
+static void add_kernel(fa_resources *sum, const fa_board *b, const fa_board_build *d, kernel_id id) {
+    const struct kernel *k = &kernels[id];
+    const operator_costs *c = b->dsp58 ? &dsp58 : &dsp48;
+    double groups = d->lanes_fp32 / LANES;
+    if (k->fp8) add_fp8(sum, d);
+    add_operators(sum, c, &k->of_dot, (double)d->ports * d->rows);
+    add_operators(sum, c, &k->of_lane, d->lanes_fp32);
+    add_operators(sum, c, &k->of_group, groups);
+    add_operators(sum, c, &k->of_exp, ceil(groups / 8));
+    add_operators(sum, c, &k->fixed, 1);
+    if (k->weights) {
+        add(sum, &wide_port, d->ports);
+        add_buffer(sum, d->ports, WORD_BITS, READ_WORDS, BLOCK);
+    }
+    add(sum, &wide_port, 2); /* io reads and writes */
+    add_buffer(sum, 2, WORD_BITS, READ_WORDS, BLOCK);
+    add(sum, &narrow_port, 1);
+    add(sum, &control, 1);
+    add_buffers(sum, d, id);
+}
+
+bool fa_board_kernel_needs(const fa_board *b, const fa_board_build *build, const char *kernel, fa_resources *needs) {
+    *needs = (fa_resources){0};
+    for (int k = 0; k < KERNELS; k++)
+        if (!strcmp(kernels[k].name, kernel)) {
+            add_kernel(needs, b, build, (kernel_id)k);
+            return true;
+        }
+    return false;
+}
+
+void fa_board_needs(const fa_board *b, const fa_board_build *build, fa_resources *needs) {
+    fa_resources unit = {0};
+    for (int k = 0; k < KERNELS; k++) add_kernel(&unit, b, build, (kernel_id)k);
+    *needs = (fa_resources){0};
+    add(needs, &unit, build->units);
+}
