@@ -29,10 +29,15 @@ ALL_CPPFLAGS   = -I. -D_GNU_SOURCE -DFATHOM_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CFLAGS     = -std=gnu11 $(WARN) -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden $(CFLAGS) $(ISA_CFLAGS) $(SANITIZE)
 ALL_LDFLAGS    = -fopenmp $(SANITIZE) $(LDFLAGS)
 
+# kernels that know their number of weight ports, and their table, are compiled for each number a board may have
+HLS_PORT_COUNTS := 1 2 4 8 16
+HLS_EACH  := hls/matmul.c hls/experts.c hls/mla.c hls/table.c
+HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/p$(p)/%.o,$(HLS_EACH)))
+
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
                host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/*/*.c \
-               hls/pack.c)
+               $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c \
@@ -41,7 +46,7 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 
 object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 BOARDS   := $(sort $(wildcard boards/*.board))
-LIB_OBJ   = $(call object,$(LIB_SRC)) $(BUILD)/obj/boards/embedded.o
+LIB_OBJ   = $(call object,$(LIB_SRC)) $(HLS_OBJ) $(BUILD)/obj/boards/embedded.o
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
@@ -77,6 +82,36 @@ $(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512v
 # kernels that are part of the program as text
 $(BUILD)/obj/host/backend/opencl/sources.o: $(wildcard opencl/*.cl opencl/*.clh opencl/*.h)
 
+# kernels: pragmas are for HLS, buffers on chip start undefined, unrolled loops become vectors
+HLS_CFLAGS = -Wno-unknown-pragmas -Wno-maybe-uninitialized $(if $(findstring clang,$(CC)),,-ftree-vectorize -fvect-cost-model=dynamic)
+$(BUILD)/obj/hls/%.o: ISA_CFLAGS := $(HLS_CFLAGS)
+$(BUILD)/obj/tests/unit/test_hls_%.o: ISA_CFLAGS := -Wno-unknown-pragmas
+
+# the kernels for tests: with checked streams, and by clang where it is
+HLS_TEST   := $(addprefix $(BUILD)/obj/hls/check/,$(notdir $(patsubst %.c,%.o,$(HLS_EACH) hls/gqa.c hls/rowwise.c hls/check.c)))
+HLS_CLANG  := $(if $(SANITIZE),,$(shell command -v clang))
+ifneq ($(HLS_CLANG),)
+HLS_TEST   += $(addprefix $(BUILD)/obj/hls/clang/,$(notdir $(patsubst %.c,%.o,$(HLS_EACH) hls/gqa.c hls/rowwise.c)))
+$(BUILD)/obj/tests/lib/hls.o: ISA_CFLAGS := -DHLS_WITH_CLANG
+endif
+HLS_NAMES   = -DHLS_SUFFIX=_$(1) -DHLS_SHARED_SUFFIX=_$(1)
+
+$(BUILD)/obj/hls/check/%.o: hls/%.c
+	@mkdir -p $(@D)
+	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) -DHLS_CHECK -DHLS_PORTS=2 -DHLS_ROWS=3 $(call HLS_NAMES,check) $(ALL_CFLAGS) $(HLS_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/hls/clang/%.o: hls/%.c
+	@mkdir -p $(@D)
+	$(call quiet,clang,$<)$(HLS_CLANG) $(ALL_CPPFLAGS) -DHLS_PORTS=4 $(call HLS_NAMES,clang) -std=gnu11 -Wall -Wextra -Werror \
+	  -Wno-unknown-pragmas -ffp-contract=off -O2 -MMD -MP -c -o $@ $<
+
+define HLS_RULE
+$(BUILD)/obj/hls/p$(1)/%.o: hls/%.c
+	@mkdir -p $$(@D)
+	$$(call quiet,cc,$$<)$$(CC) $$(ALL_CPPFLAGS) -DHLS_PORTS=$(1) -DHLS_SUFFIX=_p$(1) $$(ALL_CFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach p,$(HLS_PORT_COUNTS),$(eval $(call HLS_RULE,$(p))))
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -89,7 +124,7 @@ $(BUILD)/obj/boards/embedded.c: boards/embed.sh $(BOARDS)
 $(BUILD)/obj/boards/embedded.o: $(BUILD)/obj/boards/embedded.c
 	$(call quiet,cc,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libcheck.a: $(call object,$(TLIB_SRC))
+$(BUILD)/libcheck.a: $(call object,$(TLIB_SRC)) $(HLS_TEST)
 	@rm -f $@
 	$(call quiet,ar,$@)$(AR) rcs $@ $^
 

@@ -4,7 +4,7 @@
  * A launch takes  max(cycles / clock, weight_bytes / weight rate, io_bytes / io rate) + bursts * read latency:  the streams of
  * weights, of activations and pages, and the pipelines overlap; `bursts` are those whose latency nothing hides. The rates are
  * those of the banks behind the ports (boards/). All numbers never fall when rows, outputs, inputs or context grow, and
- * cycles never grow with ports, port_bytes, rows or lanes_fp32 of the build. */
+ * cycles never grow when ports, port_bytes, rows or lanes_fp32 of the build are doubled. */
 #ifndef HLS_COST_H
 #define HLS_COST_H
 
@@ -17,7 +17,7 @@ typedef struct hls_build {
     int32_t ports;      /* weight ports: 1, 2, 4, 8 or 16 */
     int32_t port_bytes; /* bytes a cycle of one port: 32 or 64 */
     int32_t rows;       /* activation rows that share one pass over the weights */
-    int32_t lanes_fp32; /* FP32 multiply-adds a cycle; a multiple of 16 */
+    int32_t lanes_fp32; /* FP32 multiply-adds a cycle: 16 times a power of two */
 } hls_build;
 
 /* One launch on one compute unit. */
@@ -46,11 +46,12 @@ hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a
                           double routes, int64_t hidden, int64_t inner);
 
 /* fathom_mla for `rows` rows that see `context` cached positions each (a mean is exact up to whole pages). row_bytes: of one
- * cached position of one layer (fa_kv_layout.row_bytes). k, v: types of the weights. */
-hls_cost hls_cost_mla(const hls_build *b, hls_weight k, hls_weight v_type, int32_t row_bytes, int64_t rows,
+ * cached position of one layer (fa_kv_layout.row_bytes). k_type, v_type: of the weights, which
+ * lie as in kv_b (per head nope keys, then v values). */
+hls_cost hls_cost_mla(const hls_build *b, hls_weight k_type, hls_weight v_type, int32_t row_bytes, int64_t rows,
                       double context, int64_t heads, int64_t nope, int64_t rope, int64_t v, int64_t rank);
 
-/* fathom_gqa, likewise. */
+/* fathom_gqa, likewise; row_bytes: of the kv heads of this launch. */
 hls_cost hls_cost_gqa(const hls_build *b, int32_t row_bytes, int64_t rows, double context, int64_t heads,
                       int64_t kv_heads, int64_t head_dim);
 

@@ -91,7 +91,7 @@ typedef struct hls_kernel {
     int n_args;
     hls_arg args[HLS_KERNEL_ARGS];     /* ends with HLS_ARG_END */
     void (*run)(const uint64_t *args); /* pointers as addresses, scalars as bits; in the mode of fa_fp_enter */
-    hls_cost (*cost)(const hls_build *build, const uint64_t *args); /* of this launch; reads the table it points to */
+    hls_cost (*cost)(const hls_build *build, const uint64_t *args); /* of this launch; build->ports is this table's */
 } hls_kernel;
 
 /* The kernels built for `ports` weight ports (1, 2, 4, 8, 16), ending with one whose name is NULL; NULL: no such build.

@@ -6,8 +6,8 @@
  *   E4M3 only: the FP32 scales of its blocks [ceil(inputs / 128)], zero-filled to whole words
  *   word 0 of output 0 | word 0 of output 1 | ... | word 0 of output 15 | word 1 of output 0 | ...
  *
- * A word is 64 bytes of one output: 64 codes, 32 BF16 or 16 FP32 values of consecutive inputs. Consecutive words belong to
- * different outputs, so that an adder of up to 16 cycles latency takes a new word every cycle. An output's row is padded with
+ * A word is 64 bytes of one output: 64 codes, 32 BF16 or 16 FP32 values of consecutive inputs (word.h says where in it).
+ * Consecutive words belong to different outputs, so that an adder of up to 16 cycles latency takes a new word every cycle. An output's row is padded with
  * zeros to whole words (codes: to whole blocks of 128), the last tile to 16 outputs, the shares of all ports to one size: a
  * weight starts at the same word `at` behind the base pointer of every port. The block row of a tile's scales is one, because
  * 16 divides 128. Zeros change no sum: a partial sum that starts at +0 is never -0.

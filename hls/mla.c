@@ -1,0 +1,257 @@
+/* fathom_mla: see kernels.h. Rows go in batches of HLS_ROWS, which share the passes over the up-projections. Three steps:
+ * every head's query is taken into the latent space; every head attends to the latent pages, all heads to a page while the
+ * next is read; every head's result is taken out of the latent space. */
+#define HLS_X_WORDS HLS_KEY_WORDS
+#include "hls/args.h"
+#include "hls/attend.h"
+#include "hls/copy.h"
+#include "hls/kernels.h"
+#include "hls/ordered.h"
+
+/* Rows that absorb_chunk can keep busy beside the 16-element parts of a word. */
+#define HLS_ABSORB_GROUPS (HLS_GROUPS < 4 * HLS_ROWS ? HLS_GROUPS : 4 * HLS_ROWS)
+
+typedef hls_word head_words[HLS_KEY_WORDS];
+
+/* Elements [first, first + n) of the outputs of a pass, to out from element 0. */
+static void keep_range(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32_t groups, int32_t n0, int32_t first,
+                       int32_t n, int32_t rows, head_words out[HLS_ROWS]) {
+#pragma HLS INLINE off
+    for (int32_t group = 0; group < groups; group++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
+        hls_word tile[HLS_ROWS][HLS_PORTS];
+#pragma HLS ARRAY_PARTITION variable = tile complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = tile complete dim = 2
+        int32_t at = n0 + group * HLS_GROUP_OUTPUTS, end = at + HLS_GROUP_OUTPUTS;
+        int32_t low = at > first ? at : first, high = end < first + n ? end : first + n;
+        hls_get_group(HLS_STREAM_PASS_ON(results), group, tile);
+        for (int32_t r = 0; r < rows; r++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROWS
+            hls_copy(out[r], low - first, tile[r], low - at, high - low);
+        }
+    }
+}
+
+static void multiply_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t groups, int32_t n0, int32_t inputs,
+                          int32_t first, int32_t n, int32_t rows, const head_words x[HLS_ROWS],
+                          head_words out[HLS_ROWS]) {
+#pragma HLS DATAFLOW
+    HLS_STREAM(hls_result, results, HLS_RESULTS);
+#pragma HLS STREAM variable = results depth = HLS_RESULTS
+    hls_multiply_ordered(HLS_PORT_ARGS, at, type, groups, (first - n0) / HLS_TILE, (first + n - 1 - n0) / HLS_TILE + 1,
+                         inputs, rows, x, HLS_STREAM_PASS(results));
+    keep_range(HLS_STREAM_PASS(results), groups, n0, first, n, rows, out);
+    HLS_STREAM_END(results);
+}
+
+/* out[r] = outputs first .. first + n - 1 of the weight for the rows x. */
+static void multiply_range(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t inputs, int32_t first, int32_t n,
+                           int32_t rows, const head_words x[HLS_ROWS], head_words out[HLS_ROWS]) {
+    const int32_t begin = first / HLS_GROUP_OUTPUTS, end = (first + n - 1) / HLS_GROUP_OUTPUTS + 1;
+    for (int32_t group = begin; group < end; group += HLS_SLAB) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 2
+        int32_t groups = end - group < HLS_SLAB ? end - group : HLS_SLAB;
+        multiply_slab(HLS_PORT_ARGS, at + (int64_t)group * hls_tile_words(type, inputs), type, groups,
+                      group * HLS_GROUP_OUTPUTS, inputs, first, n, rows, x, out);
+    }
+}
+
+/* A tile of every port: rank is at most 512, so it fits a chunk. */
+static void load_tiles(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, float scale[HLS_PORTS][HLS_MAX_BLOCKS],
+                       hls_word chunk[HLS_CHUNK][HLS_PORTS]) {
+#pragma HLS INLINE off
+    const int32_t scale_words = hls_scale_words(type, rank);
+    hls_load_scales(HLS_PORT_ARGS, at, scale_words, scale);
+    hls_load_chunk(HLS_PORT_ARGS, at + scale_words, hls_row_words(type, rank) * HLS_TILE, chunk);
+}
+
+/* Adds q[d] * W[d, :] to partial d mod 16, for the outputs d0 + n of the tiles that are in 0 .. nope - 1. The tiles of the ports
+ * follow each other, as the order of the sum wants; a sum comes back after the 16 outputs of a tile. cost.c: absorb_cycles. */
+HLS_LANES static void absorb_tiles(const hls_word chunk[HLS_CHUNK][HLS_PORTS],
+                                   const float scale[HLS_PORTS][HLS_MAX_BLOCKS], int32_t type, int32_t columns,
+                                   int32_t d0, int32_t nope, int32_t rows, const head_words q[HLS_ROWS],
+                                   hls_word partial[HLS_ROWS][16][HLS_VALUE_WORDS]) {
+#pragma HLS INLINE off
+    const int32_t subs = hls_word_elements(type) / 16, pairs = subs * rows;
+    const int32_t p0 = d0 < 0 ? -d0 / HLS_TILE : 0, left = (nope - d0 + HLS_TILE - 1) / HLS_TILE;
+    const int32_t p1 = left < HLS_PORTS ? left : HLS_PORTS;
+    for (int32_t c = 0; c < columns; c++)
+        for (int32_t pair = 0; pair < pairs; pair += HLS_ABSORB_GROUPS)
+            for (int32_t p = p0; p < p1; p++)
+                for (int32_t g = 0; g < HLS_TILE; g++) {
+#pragma HLS PIPELINE II = 1
+#pragma HLS LOOP_FLATTEN
+#pragma HLS DEPENDENCE variable = partial inter distance = 16 true
+                    int32_t d = d0 + p * HLS_TILE + g;
+                    for (int32_t i = 0; i < HLS_ABSORB_GROUPS; i++) {
+#pragma HLS UNROLL
+                        int32_t r = (pair + i) / subs, sub = (pair + i) % subs, w = c * subs + sub;
+                        if (pair + i >= pairs || d < 0 || d >= nope) continue;
+                        float factor = type == HLS_E4M3 ? scale[p][c / 2] : 1.0f;
+                        float activation = hls_float(q[r][d / 16].lane[d % 16]);
+                        hls_word *to = &partial[r][d % 16][w];
+                        float value[16];
+                        hls_word_values(&chunk[c * HLS_TILE + g][p], type, sub, factor, value);
+                        for (int lane = 0; lane < 16; lane++) {
+#pragma HLS UNROLL
+                            float product = activation * value[lane];
+                            float sum = hls_float(to->lane[lane]) + product;
+                            to->lane[lane] = hls_bits(sum);
+                        }
+                    }
+                }
+}
+
+/* out[r][i] = ordered sum over d of q[r][d] * W[first + d, i], i < rank. While a tile is multiplied, the next is loaded. */
+static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, int32_t first, int32_t nope,
+                         int32_t rows, const head_words q[HLS_ROWS], head_words out[HLS_ROWS]) {
+    hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS], partial[HLS_ROWS][16][HLS_VALUE_WORDS];
+    float even_scale[HLS_PORTS][HLS_MAX_BLOCKS], odd_scale[HLS_PORTS][HLS_MAX_BLOCKS];
+#pragma HLS ARRAY_PARTITION variable = even complete dim = 2
+#pragma HLS ARRAY_PARTITION variable = odd complete dim = 2
+#pragma HLS ARRAY_PARTITION variable = partial complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = partial cyclic factor = 4 dim = 3
+#pragma HLS ARRAY_PARTITION variable = even_scale complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = odd_scale complete dim = 1
+    const hls_word zero = {{0}};
+    const int32_t begin = first / HLS_GROUP_OUTPUTS, end = (first + nope - 1) / HLS_GROUP_OUTPUTS + 1;
+    const int32_t columns = hls_row_words(type, rank), tile_words = hls_tile_words(type, rank);
+    for (int32_t i = 0; i < 16 * HLS_VALUE_WORDS; i++) {
+#pragma HLS PIPELINE II = 1
+        for (int32_t r = 0; r < HLS_ROWS; r++) {
+#pragma HLS UNROLL
+            partial[r][i / HLS_VALUE_WORDS][i % HLS_VALUE_WORDS] = zero;
+        }
+    }
+    load_tiles(HLS_PORT_ARGS, at + (int64_t)begin * tile_words, type, rank, even_scale, even);
+    for (int32_t group = begin; group < end; group++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 33
+        int64_t next = at + (int64_t)(group + 1 < end ? group + 1 : group) * tile_words;
+        int32_t d0 = group * HLS_GROUP_OUTPUTS - first;
+        if ((group - begin) % 2 == 0) {
+            load_tiles(HLS_PORT_ARGS, next, type, rank, odd_scale, odd);
+            absorb_tiles(even, even_scale, type, columns, d0, nope, rows, q, partial);
+        } else {
+            load_tiles(HLS_PORT_ARGS, next, type, rank, even_scale, even);
+            absorb_tiles(odd, odd_scale, type, columns, d0, nope, rows, q, partial);
+        }
+    }
+    for (int32_t r = 0; r < rows; r++)
+        for (int32_t w = 0; w < (rank + 15) / 16; w++) {
+#pragma HLS PIPELINE II = 1
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_VALUE_WORDS
+            for (int lane = 0; lane < 16; lane++) {
+#pragma HLS UNROLL
+                float sums[16];
+#pragma HLS ARRAY_PARTITION variable = sums complete
+                for (int j = 0; j < 16; j++) {
+#pragma HLS UNROLL
+                    sums[j] = hls_float(partial[r][j][w].lane[lane]);
+                }
+                out[r][w].lane[lane] = hls_bits(hls_tree_16(sums));
+            }
+        }
+}
+
+/* The first n positions of the page at `page`: latent, then rotary key. */
+static void read_page(const hls_word *pool, int64_t page, int32_t row_units, hls_part latent, hls_part rotary,
+                      int32_t n, hls_word keys[HLS_PAGE][HLS_KEY_WORDS]) {
+#pragma HLS INLINE off
+    hls_read_part(pool, page, row_units, n, latent, keys, 0);
+    hls_read_part(pool, page, row_units, n, rotary, keys, latent.n);
+}
+
+/* One row's heads over its positions 0 .. pos; the queries become the heads' results in the latent space, zero behind rank.
+ * While the heads attend to a page, the next is read. */
+static void attend_row(const hls_word *pool, const int32_t *pages, int32_t pos, int64_t kv_first, int64_t page_units,
+                       int32_t row_units, hls_part latent, hls_part rotary, int32_t heads, float scale,
+                       head_words query[HLS_MAX_HEADS]) {
+    hls_word even[HLS_PAGE][HLS_KEY_WORDS], odd[HLS_PAGE][HLS_KEY_WORDS], acc[HLS_MAX_HEADS][HLS_VALUE_WORDS];
+    float m[HLS_MAX_HEADS], l[HLS_MAX_HEADS];
+#pragma HLS ARRAY_PARTITION variable = acc cyclic factor = HLS_GROUPS dim = 1
+#pragma HLS BIND_STORAGE variable = even type = ram_2p impl = uram
+#pragma HLS BIND_STORAGE variable = odd type = ram_2p impl = uram
+#pragma HLS BIND_STORAGE variable = acc type = ram_2p impl = uram
+    const int32_t key_words = (latent.n + rotary.n + 15) / 16, value_words = (latent.n + 15) / 16;
+    const int32_t last = pos / HLS_PAGE;
+    for (int32_t h = 0; h < heads; h++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
+        m[h] = hls_float(0x80000000u | HLS_INFINITY);
+        l[h] = 0.0f;
+    }
+    int32_t now = last ? HLS_PAGE : pos + 1;
+    read_page(pool, kv_first + pages[0] * page_units, row_units, latent, rotary, now, even);
+    for (int32_t i = 0; i <= last; i++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 16384
+        int32_t left = pos + 1 - HLS_PAGE * (i + 1), next = left < HLS_PAGE ? left : HLS_PAGE;
+        int64_t page = i < last ? kv_first + pages[i + 1] * page_units : 0;
+        if (i % 2 == 0) {
+            read_page(pool, page, row_units, latent, rotary, next, odd);
+            hls_attend_page(heads, now, key_words, value_words, i == 0, scale, query, even, even, m, l, acc);
+        } else {
+            read_page(pool, page, row_units, latent, rotary, next, even);
+            hls_attend_page(heads, now, key_words, value_words, 0, scale, query, odd, odd, m, l, acc);
+        }
+        now = next;
+    }
+    for (int32_t h = 0; h < heads; h++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
+        hls_attend_end(latent.n, l[h], acc[h], query[h]);
+    }
+}
+
+void HLS_KERNEL(fathom_mla)(HLS_PORT_PARAMS const hls_word *q, hls_word *y, const hls_word *pool, const int32_t *table,
+                            int64_t q_first, int64_t ldq, int64_t y_first, int64_t ldy, int64_t kv_first,
+                            int64_t page_units, int32_t rows, int32_t heads, int32_t nope, int32_t rope, int32_t v,
+                            int32_t rank, float scale, int32_t k_at, int32_t k_type, int32_t k_first, int32_t k_stride,
+                            int32_t k_transposed, int32_t v_at, int32_t v_type, int32_t v_first, int32_t v_stride,
+                            int32_t row_units, int32_t a_type, int32_t a_at, int32_t a_scales, int32_t b_type,
+                            int32_t b_at) {
+    HLS_EACH_PORT(HLS_PORT_INTERFACE)
+#pragma HLS INTERFACE m_axi port = q bundle = io offset = slave
+#pragma HLS INTERFACE m_axi port = y bundle = io offset = slave
+#pragma HLS INTERFACE m_axi port = pool bundle = io offset = slave
+#pragma HLS INTERFACE m_axi port = table bundle = table offset = slave
+#pragma HLS INTERFACE s_axilite port = return
+    hls_word row[HLS_ROWS][HLS_ROW_WORDS];
+    head_words query[HLS_ROWS][HLS_MAX_HEADS], in[HLS_ROWS], out[HLS_ROWS];
+#pragma HLS ARRAY_PARTITION variable = row complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = query complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = query cyclic factor = HLS_GROUPS dim = 2
+#pragma HLS ARRAY_PARTITION variable = in complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = out complete dim = 1
+#pragma HLS BIND_STORAGE variable = row type = ram_2p impl = uram
+#pragma HLS BIND_STORAGE variable = query type = ram_2p impl = uram
+    const hls_part latent = {a_type, a_at, a_scales, 0, rank}, rotary = {b_type, b_at, 0, 0, rope};
+    const int32_t width = nope + rope, key_words = (rank + rope + 15) / 16;
+    for (int32_t t = 0; t < rows; t += HLS_ROWS) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
+        int32_t some = rows - t < HLS_ROWS ? rows - t : HLS_ROWS;
+        for (int32_t r = 0; r < some; r++) hls_copy(row[r], 0, q, q_first + (t + r) * ldq, heads * width);
+        for (int32_t h = 0; h < heads; h++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
+            int32_t first = k_first + h * k_stride;
+            for (int32_t r = 0; r < some; r++) hls_load(in[r], 8 * hls_blocks(nope), row[r], h * width, nope);
+            if (k_transposed)
+                multiply_range(HLS_PORT_ARGS, k_at, k_type, nope, first, rank, some, in, out);
+            else
+                absorb_query(HLS_PORT_ARGS, k_at, k_type, rank, first, nope, some, in, out);
+            for (int32_t r = 0; r < some; r++) {
+                hls_load(query[r][h], key_words, out[r], 0, rank);
+                hls_copy(query[r][h], rank, row[r], h * width + nope, rope);
+            }
+        }
+        for (int32_t r = 0; r < some; r++) {
+            const int32_t *pages = &table[table[2 * (t + r) + 1]];
+            attend_row(pool, pages, table[2 * (t + r)], kv_first, page_units, row_units, latent, rotary, heads, scale,
+                       query[r]);
+        }
+        for (int32_t h = 0; h < heads; h++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
+            for (int32_t r = 0; r < some; r++) hls_load(in[r], 8 * hls_blocks(rank), query[r][h], 0, rank);
+            multiply_range(HLS_PORT_ARGS, v_at, v_type, rank, v_first + h * v_stride, v, some, in, out);
+            for (int32_t r = 0; r < some; r++) hls_copy(row[r], h * v, out[r], 0, v);
+        }
+        for (int32_t r = 0; r < some; r++) hls_copy(y, y_first + (t + r) * ldy, row[r], 0, heads * v);
+    }
+}
