@@ -52,7 +52,7 @@ typedef enum kernel_id { MATMUL, EXPERTS, MLA, GQA, ROWWISE, KERNELS } kernel_id
 static const struct kernel {
     const char *name;
     bool weights, fp8;
-    operators of_dot;   /* ports * rows: rule 2 of a block; the tree of a sum that leaves */
+    operators of_dot;   /* ports * rows: rule 2 of a block */
     operators of_lane;  /* lanes_fp32 */
     operators of_group; /* 16 of those */
     operators of_exp;   /* HLS_EXP_UNITS of attention */
@@ -62,22 +62,23 @@ static const struct kernel {
     [MATMUL] = {.name = "fathom_matmul",
                 .weights = true,
                 .fp8 = true,
-                .of_dot = {.add = 1, .mul = 2, .tree = 1},
+                .of_dot = {.add = 1, .mul = 2},
                 .of_lane = {.add = 1, .mul = 2},
+                .of_group = {.tree = 1},
                 .fixed = {.add = 16, .div = 17}},
     [EXPERTS] = {.name = "fathom_experts",
                  .weights = true,
                  .fp8 = true,
-                 .of_dot = {.add = 1, .mul = 2, .tree = 1},
+                 .of_dot = {.add = 1, .mul = 2},
                  .of_lane = {.add = 1, .mul = 2},
+                 .of_group = {.tree = 1},
                  .fixed = {.add = 24, .mul = 24, .div = 42, .exp = 8}},
     [MLA] = {.name = "fathom_mla",
              .weights = true,
-             .of_dot = {.tree = 1},
              .of_lane = {.add = 4, .mul = 7}, /* two products with kv_b, scores, values */
-             .of_group = {.mul = 1, .tree = 1},
+             .of_group = {.mul = 1, .tree = 2},
              .of_exp = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
-             .fixed = {.mul = 32, .div = 16, .tree = 16}},
+             .fixed = {.mul = 32, .div = 16, .tree = 2}},
     [GQA] = {.name = "fathom_gqa",
              .of_lane = {.add = 2, .mul = 3},
              .of_group = {.mul = 1, .tree = 1},

@@ -24,6 +24,11 @@
 /* Groups that an ordered product can keep busy: each works on a row and a port of its own. */
 #define HLS_DOT_GROUPS (HLS_GROUPS < HLS_ROWS * HLS_PORTS ? HLS_GROUPS : HLS_ROWS * HLS_PORTS)
 
+/* How many pairs of row and port a group takes in turn, and its sums, one for each output of their tiles: each group has a
+ * memory of its own for them, so that it is known which memory is meant. */
+#define HLS_DOT_TURNS ((HLS_ROWS * HLS_PORTS + HLS_DOT_GROUPS - 1) / HLS_DOT_GROUPS)
+#define HLS_DOT_SUMS (HLS_DOT_TURNS * HLS_TILE)
+
 /* Words of a port that are loaded while the former as many are multiplied (ordered sums); whole columns of a tile. */
 #define HLS_CHUNK 512
 

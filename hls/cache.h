@@ -45,6 +45,8 @@ static inline void hls_read_part(const hls_word *pool, int64_t page, int32_t row
                                  hls_word out[HLS_PAGE][HLS_KEY_WORDS], int32_t out_first) {
 #pragma HLS INLINE
     hls_word raw[HLS_PAGE][HLS_PART_WORDS], scale[HLS_PAGE][HLS_PART_WORDS];
+#pragma HLS AGGREGATE variable = raw
+#pragma HLS AGGREGATE variable = scale
 #pragma HLS BIND_STORAGE variable = raw type = ram_2p impl = uram
     const int32_t per_unit = 4 / part.type, block0 = part.first / HLS_BLOCK;
     const int32_t skip = part.first % per_unit, units = (skip + part.n + per_unit - 1) / per_unit;

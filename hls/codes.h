@@ -65,6 +65,7 @@ static void hls_multiply_codes(HLS_PORT_PARAMS int64_t at, int32_t groups, int32
 #pragma HLS PIPELINE II = HLS_WORD_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 64 max = 262144
         hls_word word[HLS_PORTS];
+#pragma HLS AGGREGATE variable = word
 #pragma HLS ARRAY_PARTITION variable = word complete
 #define HLS_LOAD(p) word[p] = w##p[at + i];
         HLS_EACH_PORT(HLS_LOAD)

@@ -62,7 +62,7 @@ static double absorb_cycles(const hls_build *b, hls_weight type, int64_t first, 
            spanned = groups_spanned(b, first, nope);
     double multiply = tiles * hls_row_words(type, rank) * HLS_TILE * up(parts * rows, at_once) + spanned * DEPTH;
     double load = hls_tile_words(type, rank) * word_cycles(b) + 2 * DEPTH;
-    double clear = 16.0 * HLS_MAX_RANK / 16, trees = rows * up(rank, 16);
+    double clear = up(b->rows, at_once) * HLS_MAX_RANK, trees = 8 * rows * up(rank, 16);
     return clear + load + at_least(multiply, spanned * load) + trees + 2 * DEPTH;
 }
 

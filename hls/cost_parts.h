@@ -56,7 +56,9 @@ static inline double group_cycles(const hls_build *b, hls_weight type, int quant
                                   int32_t inputs) {
     if (quantised) return hls_tile_words(type, inputs) * word_cycles(b);
     double columns = hls_row_words(type, inputs), chunk = HLS_CHUNK / HLS_TILE;
-    double scales = hls_scale_words(type, inputs), cycles = 2 * HLS_TILE + DEPTH;
+    double turns = up(rows * ports, at_most(groups_of(b), (double)b->rows * b->ports));
+    double scales = hls_scale_words(type, inputs);
+    double cycles = (2 * turns + 1) * HLS_TILE + 2 * DEPTH; /* hls_clear_partials, hls_put_group */
     if (scales > 0) cycles += scales * word_cycles(b) + DEPTH;
     cycles += at_most(columns, chunk) * HLS_TILE * word_cycles(b) + DEPTH;
     for (double c = 0; c < columns; c += chunk) {

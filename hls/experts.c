@@ -16,6 +16,7 @@ static void keep_inner(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32
     for (int32_t group = 0; group < groups; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
         hls_word tile[HLS_ROWS][HLS_PORTS];
+#pragma HLS AGGREGATE variable = tile
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 2
         hls_get_group(HLS_STREAM_PASS_ON(results), group, tile);
@@ -44,6 +45,8 @@ static void add_down(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32_t
     for (int32_t group = 0; group < groups; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
         hls_word tile[HLS_ROWS][HLS_PORTS], sum[HLS_PORTS];
+#pragma HLS AGGREGATE variable = sum
+#pragma HLS AGGREGATE variable = tile
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 2
         int32_t n = (group0 + group) * HLS_GROUP_OUTPUTS, left = outputs - n;
@@ -75,6 +78,7 @@ static void inner_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quantis
                        const float scales[HLS_ROWS][HLS_MAX_BLOCKS], hls_word inner[HLS_ROWS][HLS_ROW_WORDS]) {
 #pragma HLS DATAFLOW
     HLS_STREAM(hls_result, results, HLS_RESULTS);
+#pragma HLS AGGREGATE variable = results
 #pragma HLS STREAM variable = results depth = HLS_RESULTS
     hls_multiply(HLS_PORT_ARGS, at, type, quantised, groups, hls_tiles(outputs - group0 * HLS_GROUP_OUTPUTS), inputs,
                  rows, x, codes, scales, HLS_STREAM_PASS(results));
@@ -89,6 +93,7 @@ static void down_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quantise
                       const batch_route route[HLS_ROWS], hls_word *y, int64_t y_first, int64_t ldy) {
 #pragma HLS DATAFLOW
     HLS_STREAM(hls_result, results, HLS_RESULTS);
+#pragma HLS AGGREGATE variable = results
 #pragma HLS STREAM variable = results depth = HLS_RESULTS
     hls_multiply(HLS_PORT_ARGS, at, type, quantised, groups, hls_tiles(outputs - group0 * HLS_GROUP_OUTPUTS), inputs,
                  rows, inner, codes, scales, HLS_STREAM_PASS(results));
@@ -101,6 +106,9 @@ static void expert_batch(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS]
                          int32_t inner, int32_t some, const batch_route route[HLS_ROWS], const hls_word *x,
                          int64_t x_first, int64_t ldx, hls_word *y, int64_t y_first, int64_t ldy) {
     hls_word row[HLS_ROWS][HLS_ROW_WORDS], kept[HLS_ROWS][HLS_ROW_WORDS], codes[HLS_ROWS][HLS_CODE_WORDS];
+#pragma HLS AGGREGATE variable = codes
+#pragma HLS AGGREGATE variable = kept
+#pragma HLS AGGREGATE variable = row
     float scales[HLS_ROWS][HLS_MAX_BLOCKS];
 #pragma HLS ARRAY_PARTITION variable = row complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = kept complete dim = 1
@@ -114,7 +122,11 @@ static void expert_batch(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS]
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROWS
         hls_load(row[r], 8 * hls_blocks(hidden), x, x_first + route[r].row * ldx, hidden);
         if (w8a8) hls_quantise_row(row[r], hidden, codes[r], scales[r]);
-        for (int32_t i = inner_tiles * HLS_PORTS; i < 8 * hls_blocks(inner); i++) kept[r][i] = zero;
+        for (int32_t i = inner_tiles * HLS_PORTS; i < 8 * hls_blocks(inner); i++) {
+#pragma HLS PIPELINE II = 1
+#pragma HLS LOOP_TRIPCOUNT min = 0 max = 8
+            kept[r][i] = zero;
+        }
     }
     for (int32_t up = 0; up < 2; up++)
         for (int32_t group = 0; group < inner_tiles; group += HLS_SLAB) {
@@ -139,17 +151,20 @@ static void expert_batch(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS]
 
 static void clear_rows(hls_word *y, int64_t y_first, int64_t ldy, int32_t rows, int32_t n) {
     hls_word zeros[HLS_CODE_WORDS];
+#pragma HLS AGGREGATE variable = zeros
     for (int32_t i = 0; i < HLS_CODE_WORDS; i++) {
 #pragma HLS PIPELINE II = 1
         const hls_word zero = {{0}};
         zeros[i] = zero;
     }
-    for (int32_t t = 0; t < rows; t++)
+    for (int32_t t = 0; t < rows; t++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_ROWS
         for (int32_t i = 0; i < n; i += HLS_CODE_WORDS * 16) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 4
             int32_t left = n - i, some = left < HLS_CODE_WORDS * 16 ? left : HLS_CODE_WORDS * 16;
             hls_copy(y, y_first + t * ldy + i, zeros, 0, some);
         }
+    }
 }
 
 void HLS_KERNEL(fathom_experts)(HLS_PORT_PARAMS const hls_word *x, hls_word *y, const int32_t *table, int64_t x_first,
@@ -174,9 +189,11 @@ void HLS_KERNEL(fathom_experts)(HLS_PORT_PARAMS const hls_word *x, hls_word *y, 
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
             int32_t left = fields[HLS_EXPERT_ROUTES] - k, some = left < HLS_ROWS ? left : HLS_ROWS;
             batch_route route[HLS_ROWS];
+#pragma HLS AGGREGATE variable = route
 #pragma HLS ARRAY_PARTITION variable = route complete
             for (int32_t r = 0; r < some; r++) {
 #pragma HLS PIPELINE II = 2
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROWS
                 int64_t at = 2 * (int64_t)(fields[HLS_EXPERT_FIRST_ROUTE] + k + r);
                 route[r].row = routes[at];
                 route[r].weight = hls_float((uint32_t)routes[at + 1]);

@@ -19,7 +19,11 @@ static void attend_group(const hls_word *pool, const int32_t *pages, int32_t pos
                          const hls_word query[HLS_MAX_HEADS][HLS_KEY_WORDS],
                          hls_word out[HLS_MAX_HEADS][HLS_VALUE_WORDS]) {
     hls_word even_keys[HLS_PAGE][HLS_KEY_WORDS], even_values[HLS_PAGE][HLS_KEY_WORDS];
+#pragma HLS AGGREGATE variable = even_keys
+#pragma HLS AGGREGATE variable = even_values
     hls_word odd_keys[HLS_PAGE][HLS_KEY_WORDS], odd_values[HLS_PAGE][HLS_KEY_WORDS];
+#pragma HLS AGGREGATE variable = odd_keys
+#pragma HLS AGGREGATE variable = odd_values
     float m[HLS_MAX_HEADS], l[HLS_MAX_HEADS];
 #pragma HLS BIND_STORAGE variable = even_keys type = ram_2p impl = uram
 #pragma HLS BIND_STORAGE variable = even_values type = ram_2p impl = uram
@@ -63,6 +67,8 @@ void HLS_SHARED(fathom_gqa)(const hls_word *q, hls_word *y, const hls_word *pool
 #pragma HLS INTERFACE m_axi port = table bundle = table offset = slave
 #pragma HLS INTERFACE s_axilite port = return
     hls_word query[HLS_MAX_HEADS][HLS_KEY_WORDS], out[HLS_MAX_HEADS][HLS_VALUE_WORDS];
+#pragma HLS AGGREGATE variable = out
+#pragma HLS AGGREGATE variable = query
 #pragma HLS ARRAY_PARTITION variable = query cyclic factor = HLS_GROUPS dim = 1
 #pragma HLS ARRAY_PARTITION variable = out cyclic factor = HLS_GROUPS dim = 1
 #pragma HLS BIND_STORAGE variable = query type = ram_2p impl = uram

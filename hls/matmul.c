@@ -22,6 +22,8 @@ static void write_rows(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32
     for (int32_t group = 0; group < groups; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
         hls_word tile[HLS_ROWS][HLS_PORTS], added[HLS_PORTS];
+#pragma HLS AGGREGATE variable = added
+#pragma HLS AGGREGATE variable = tile
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 2
         int32_t n = n0 + group * HLS_GROUP_OUTPUTS, left = outputs - n;
@@ -45,6 +47,7 @@ static void multiply_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quan
                           int64_t ldy) {
 #pragma HLS DATAFLOW
     HLS_STREAM(hls_result, results, HLS_RESULTS);
+#pragma HLS AGGREGATE variable = results
 #pragma HLS STREAM variable = results depth = HLS_RESULTS
     hls_multiply(HLS_PORT_ARGS, at, type, quantised, groups, hls_tiles(outputs - n0), inputs, rows, x, codes, scales,
                  HLS_STREAM_PASS(results));
@@ -62,6 +65,8 @@ void HLS_KERNEL(fathom_matmul)(HLS_PORT_PARAMS const hls_word *x, const hls_word
 #pragma HLS INTERFACE m_axi port = y bundle = io offset = slave
 #pragma HLS INTERFACE s_axilite port = return
     hls_word row[HLS_ROWS][HLS_ROW_WORDS], codes[HLS_ROWS][HLS_CODE_WORDS];
+#pragma HLS AGGREGATE variable = codes
+#pragma HLS AGGREGATE variable = row
     float scales[HLS_ROWS][HLS_MAX_BLOCKS];
 #pragma HLS ARRAY_PARTITION variable = row complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = codes complete dim = 1

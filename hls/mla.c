@@ -8,8 +8,11 @@
 #include "hls/kernels.h"
 #include "hls/ordered.h"
 
-/* Rows that absorb_chunk can keep busy beside the 16-element parts of a word. */
+/* Groups that absorb_tiles can keep busy: each works on a row and a part of 16 elements of a word, and its sums are its own. */
 #define HLS_ABSORB_GROUPS (HLS_GROUPS < 4 * HLS_ROWS ? HLS_GROUPS : 4 * HLS_ROWS)
+
+/* Words of sums of a group: its pairs of row and part are rows * parts / groups, each of rank / 16 / parts words. */
+#define HLS_ABSORB_WORDS ((HLS_ROWS + HLS_ABSORB_GROUPS - 1) / HLS_ABSORB_GROUPS * HLS_VALUE_WORDS)
 
 typedef hls_word head_words[HLS_KEY_WORDS];
 
@@ -20,6 +23,7 @@ static void keep_range(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32
     for (int32_t group = 0; group < groups; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
         hls_word tile[HLS_ROWS][HLS_PORTS];
+#pragma HLS AGGREGATE variable = tile
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = tile complete dim = 2
         int32_t at = n0 + group * HLS_GROUP_OUTPUTS, end = at + HLS_GROUP_OUTPUTS;
@@ -37,6 +41,7 @@ static void multiply_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t grou
                           head_words out[HLS_ROWS]) {
 #pragma HLS DATAFLOW
     HLS_STREAM(hls_result, results, HLS_RESULTS);
+#pragma HLS AGGREGATE variable = results
 #pragma HLS STREAM variable = results depth = HLS_RESULTS
     hls_multiply_ordered(HLS_PORT_ARGS, at, type, groups, (first - n0) / HLS_TILE, (first + n - 1 - n0) / HLS_TILE + 1,
                          inputs, rows, x, HLS_STREAM_PASS(results));
@@ -70,7 +75,7 @@ static void load_tiles(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, f
 HLS_LANES static void absorb_tiles(const hls_word chunk[HLS_CHUNK][HLS_PORTS],
                                    const float scale[HLS_PORTS][HLS_MAX_BLOCKS], int32_t type, int32_t columns,
                                    int32_t d0, int32_t nope, int32_t rows, const head_words q[HLS_ROWS],
-                                   hls_word partial[HLS_ROWS][16][HLS_VALUE_WORDS]) {
+                                   hls_word partial[HLS_ABSORB_GROUPS][16][HLS_ABSORB_WORDS]) {
 #pragma HLS INLINE off
     const int32_t subs = hls_word_elements(type) / 16, pairs = subs * rows;
     const int32_t p0 = d0 < 0 ? -d0 / HLS_TILE : 0, left = (nope - d0 + HLS_TILE - 1) / HLS_TILE;
@@ -81,15 +86,16 @@ HLS_LANES static void absorb_tiles(const hls_word chunk[HLS_CHUNK][HLS_PORTS],
                 for (int32_t g = 0; g < HLS_TILE; g++) {
 #pragma HLS PIPELINE II = 1
 #pragma HLS LOOP_FLATTEN
+#pragma HLS LOOP_TRIPCOUNT min = HLS_TILE max = HLS_TILE
 #pragma HLS DEPENDENCE variable = partial inter distance = 16 true
                     int32_t d = d0 + p * HLS_TILE + g;
                     for (int32_t i = 0; i < HLS_ABSORB_GROUPS; i++) {
 #pragma HLS UNROLL
-                        int32_t r = (pair + i) / subs, sub = (pair + i) % subs, w = c * subs + sub;
+                        int32_t r = (pair + i) / subs, sub = (pair + i) % subs;
                         if (pair + i >= pairs || d < 0 || d >= nope) continue;
                         float factor = type == HLS_E4M3 ? scale[p][c / 2] : 1.0f;
                         float activation = hls_float(q[r][d / 16].lane[d % 16]);
-                        hls_word *to = &partial[r][d % 16][w];
+                        hls_word *to = &partial[i][d % 16][pair / HLS_ABSORB_GROUPS * columns + c];
                         float value[16];
                         hls_word_values(&chunk[c * HLS_TILE + g][p], type, sub, factor, value);
                         for (int lane = 0; lane < 16; lane++) {
@@ -105,22 +111,28 @@ HLS_LANES static void absorb_tiles(const hls_word chunk[HLS_CHUNK][HLS_PORTS],
 /* out[r][i] = ordered sum over d of q[r][d] * W[first + d, i], i < rank. While a tile is multiplied, the next is loaded. */
 static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, int32_t first, int32_t nope,
                          int32_t rows, const head_words q[HLS_ROWS], head_words out[HLS_ROWS]) {
-    hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS], partial[HLS_ROWS][16][HLS_VALUE_WORDS];
+    hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS];
+    hls_word partial[HLS_ABSORB_GROUPS][16][HLS_ABSORB_WORDS];
+#pragma HLS AGGREGATE variable = even
+#pragma HLS AGGREGATE variable = odd
+#pragma HLS AGGREGATE variable = partial
     float even_scale[HLS_PORTS][HLS_MAX_BLOCKS], odd_scale[HLS_PORTS][HLS_MAX_BLOCKS];
 #pragma HLS ARRAY_PARTITION variable = even complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = odd complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = partial cyclic factor = 4 dim = 3
 #pragma HLS ARRAY_PARTITION variable = even_scale complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = even_scale cyclic factor = 16 dim = 2
 #pragma HLS ARRAY_PARTITION variable = odd_scale complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = odd_scale cyclic factor = 16 dim = 2
     const hls_word zero = {{0}};
     const int32_t begin = first / HLS_GROUP_OUTPUTS, end = (first + nope - 1) / HLS_GROUP_OUTPUTS + 1;
     const int32_t columns = hls_row_words(type, rank), tile_words = hls_tile_words(type, rank);
-    for (int32_t i = 0; i < 16 * HLS_VALUE_WORDS; i++) {
+    const int32_t subs = hls_word_elements(type) / 16;
+    for (int32_t i = 0; i < 16 * HLS_ABSORB_WORDS; i++) {
 #pragma HLS PIPELINE II = 1
-        for (int32_t r = 0; r < HLS_ROWS; r++) {
+        for (int32_t q = 0; q < HLS_ABSORB_GROUPS; q++) {
 #pragma HLS UNROLL
-            partial[r][i / HLS_VALUE_WORDS][i % HLS_VALUE_WORDS] = zero;
+            partial[q][i / HLS_ABSORB_WORDS][i % HLS_ABSORB_WORDS] = zero;
         }
     }
     load_tiles(HLS_PORT_ARGS, at + (int64_t)begin * tile_words, type, rank, even_scale, even);
@@ -136,17 +148,19 @@ static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank,
             absorb_tiles(odd, odd_scale, type, columns, d0, nope, rows, q, partial);
         }
     }
-    for (int32_t r = 0; r < rows; r++)
+    for (int32_t r = 0; r < HLS_ROWS && r < rows; r++)
         for (int32_t w = 0; w < (rank + 15) / 16; w++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 8 /* 16 partial sums of a word from a memory of two ports */
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_VALUE_WORDS
+            const int32_t pair = r * subs + w % subs;
+            const int32_t at_sum = pair / HLS_ABSORB_GROUPS * columns + w / subs;
             for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
                 float sums[16];
 #pragma HLS ARRAY_PARTITION variable = sums complete
                 for (int j = 0; j < 16; j++) {
 #pragma HLS UNROLL
-                    sums[j] = hls_float(partial[r][j][w].lane[lane]);
+                    sums[j] = hls_float(partial[pair % HLS_ABSORB_GROUPS][j][at_sum].lane[lane]);
                 }
                 out[r][w].lane[lane] = hls_bits(hls_tree_16(sums));
             }
@@ -167,6 +181,9 @@ static void attend_row(const hls_word *pool, const int32_t *pages, int32_t pos, 
                        int32_t row_units, hls_part latent, hls_part rotary, int32_t heads, float scale,
                        head_words query[HLS_MAX_HEADS]) {
     hls_word even[HLS_PAGE][HLS_KEY_WORDS], odd[HLS_PAGE][HLS_KEY_WORDS], acc[HLS_MAX_HEADS][HLS_VALUE_WORDS];
+#pragma HLS AGGREGATE variable = acc
+#pragma HLS AGGREGATE variable = even
+#pragma HLS AGGREGATE variable = odd
     float m[HLS_MAX_HEADS], l[HLS_MAX_HEADS];
 #pragma HLS ARRAY_PARTITION variable = acc cyclic factor = HLS_GROUPS dim = 1
 #pragma HLS BIND_STORAGE variable = even type = ram_2p impl = uram
@@ -214,6 +231,7 @@ void HLS_KERNEL(fathom_mla)(HLS_PORT_PARAMS const hls_word *q, hls_word *y, cons
 #pragma HLS INTERFACE m_axi port = table bundle = table offset = slave
 #pragma HLS INTERFACE s_axilite port = return
     hls_word row[HLS_ROWS][HLS_ROW_WORDS];
+#pragma HLS AGGREGATE variable = row
     head_words query[HLS_ROWS][HLS_MAX_HEADS], in[HLS_ROWS], out[HLS_ROWS];
 #pragma HLS ARRAY_PARTITION variable = row complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = query complete dim = 1
@@ -227,31 +245,34 @@ void HLS_KERNEL(fathom_mla)(HLS_PORT_PARAMS const hls_word *q, hls_word *y, cons
     for (int32_t t = 0; t < rows; t += HLS_ROWS) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
         int32_t some = rows - t < HLS_ROWS ? rows - t : HLS_ROWS;
-        for (int32_t r = 0; r < some; r++) hls_copy(row[r], 0, q, q_first + (t + r) * ldq, heads * width);
+        for (int32_t r = 0; r < HLS_ROWS && r < some; r++)
+            hls_copy(row[r], 0, q, q_first + (t + r) * ldq, heads * width);
         for (int32_t h = 0; h < heads; h++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
             int32_t first = k_first + h * k_stride;
-            for (int32_t r = 0; r < some; r++) hls_load(in[r], 8 * hls_blocks(nope), row[r], h * width, nope);
+            for (int32_t r = 0; r < HLS_ROWS && r < some; r++)
+                hls_load(in[r], 8 * hls_blocks(nope), row[r], h * width, nope);
             if (k_transposed)
                 multiply_range(HLS_PORT_ARGS, k_at, k_type, nope, first, rank, some, in, out);
             else
                 absorb_query(HLS_PORT_ARGS, k_at, k_type, rank, first, nope, some, in, out);
-            for (int32_t r = 0; r < some; r++) {
+            for (int32_t r = 0; r < HLS_ROWS && r < some; r++) {
                 hls_load(query[r][h], key_words, out[r], 0, rank);
                 hls_copy(query[r][h], rank, row[r], h * width + nope, rope);
             }
         }
-        for (int32_t r = 0; r < some; r++) {
+        for (int32_t r = 0; r < HLS_ROWS && r < some; r++) {
             const int32_t *pages = &table[table[2 * (t + r) + 1]];
             attend_row(pool, pages, table[2 * (t + r)], kv_first, page_units, row_units, latent, rotary, heads, scale,
                        query[r]);
         }
         for (int32_t h = 0; h < heads; h++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
-            for (int32_t r = 0; r < some; r++) hls_load(in[r], 8 * hls_blocks(rank), query[r][h], 0, rank);
+            for (int32_t r = 0; r < HLS_ROWS && r < some; r++)
+                hls_load(in[r], 8 * hls_blocks(rank), query[r][h], 0, rank);
             multiply_range(HLS_PORT_ARGS, v_at, v_type, rank, v_first + h * v_stride, v, some, in, out);
-            for (int32_t r = 0; r < some; r++) hls_copy(row[r], h * v, out[r], 0, v);
+            for (int32_t r = 0; r < HLS_ROWS && r < some; r++) hls_copy(row[r], h * v, out[r], 0, v);
         }
-        for (int32_t r = 0; r < some; r++) hls_copy(y, y_first + (t + r) * ldy, row[r], 0, heads * v);
+        for (int32_t r = 0; r < HLS_ROWS && r < some; r++) hls_copy(y, y_first + (t + r) * ldy, row[r], 0, heads * v);
     }
 }

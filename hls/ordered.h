@@ -52,6 +52,7 @@ static inline void hls_load_scales(HLS_PORT_PARAMS int64_t at, int32_t words, fl
 #pragma HLS PIPELINE II = HLS_WORD_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 16
         hls_word word[HLS_PORTS];
+#pragma HLS AGGREGATE variable = word
 #define HLS_LOAD(p) word[p] = w##p[at + i];
         HLS_EACH_PORT(HLS_LOAD)
 #undef HLS_LOAD
@@ -81,7 +82,7 @@ HLS_LANES static void hls_multiply_chunk(const hls_word chunk[HLS_CHUNK][HLS_POR
                                          int32_t columns, int32_t p0, int32_t ports, int32_t rows,
                                          const hls_word x[HLS_ROWS][HLS_X_WORDS],
                                          const float scale[HLS_PORTS][HLS_MAX_BLOCKS],
-                                         float partial[HLS_ROWS][HLS_PORTS][HLS_TILE][16]) {
+                                         float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16]) {
 #pragma HLS INLINE off
     const int32_t subs = hls_word_elements(type) / 16, pairs = rows * ports;
     for (int32_t c = 0; c < columns; c++)
@@ -90,6 +91,7 @@ HLS_LANES static void hls_multiply_chunk(const hls_word chunk[HLS_CHUNK][HLS_POR
                 for (int32_t g = 0; g < HLS_TILE; g++) {
 #pragma HLS PIPELINE II = 1
 #pragma HLS LOOP_FLATTEN
+#pragma HLS LOOP_TRIPCOUNT min = HLS_TILE max = HLS_TILE
 #pragma HLS DEPENDENCE variable = partial inter distance = 16 true
                     for (int q = 0; q < HLS_DOT_GROUPS; q++) {
 #pragma HLS UNROLL
@@ -98,41 +100,52 @@ HLS_LANES static void hls_multiply_chunk(const hls_word chunk[HLS_CHUNK][HLS_POR
                         float factor = type == HLS_E4M3 ? scale[p][(c0 + c) / 2] : 1.0f;
                         float value[16];
                         hls_word_values(&chunk[c * HLS_TILE + g][p], type, sub, factor, value);
-                        hls_add_products(value, &x[r][(c0 + c) * subs + sub], partial[r][p][g]);
+                        hls_add_products(value, &x[r][(c0 + c) * subs + sub],
+                                         partial[q][pair / HLS_DOT_GROUPS * HLS_TILE + g]);
                     }
                 }
 }
 
-/* The sums of a group of tiles; each is put when all inputs are in. */
-static inline void hls_put_group(float partial[HLS_ROWS][HLS_PORTS][HLS_TILE][16], int32_t group, int32_t rows,
-                                 HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS)) {
+/* The sums of a group of tiles: first the trees of every pair of row and port, HLS_DOT_GROUPS a cycle, then one output of every
+ * tile a cycle; zeros for what was not multiplied. */
+static inline void hls_put_group(float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16], int32_t group, int32_t p0,
+                                 int32_t ports, int32_t rows, HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS)) {
 #pragma HLS INLINE
-    for (int g = 0; g < HLS_TILE; g++) {
+    float sum[HLS_DOT_GROUPS][HLS_DOT_TURNS][HLS_TILE];
+#pragma HLS ARRAY_PARTITION variable = sum complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = sum complete dim = 2
+    for (int32_t turn = 0; turn < HLS_DOT_TURNS && turn * HLS_DOT_GROUPS < rows * ports; turn++)
+        for (int32_t g = 0; g < HLS_TILE; g++) {
+#pragma HLS PIPELINE II = 1
+            for (int32_t q = 0; q < HLS_DOT_GROUPS; q++) {
+#pragma HLS UNROLL
+                sum[q][turn][g] = hls_tree_16(partial[q][turn * HLS_TILE + g]);
+            }
+        }
+    for (int32_t g = 0; g < HLS_TILE; g++) {
 #pragma HLS PIPELINE II = 1
         hls_result result;
-        for (int r = 0; r < HLS_ROWS; r++) {
+        for (int32_t r = 0; r < HLS_ROWS; r++) {
 #pragma HLS UNROLL
-            for (int p = 0; p < HLS_PORTS; p++) {
+            for (int32_t p = 0; p < HLS_PORTS; p++) {
 #pragma HLS UNROLL
-                result.value[r][p] = r < rows ? hls_tree_16(partial[r][p][g]) : 0.0f;
+                int32_t pair = (p - p0) * rows + r, is_one = r < rows && p >= p0 && p < p0 + ports;
+                result.value[r][p] = is_one ? sum[pair % HLS_DOT_GROUPS][pair / HLS_DOT_GROUPS][g] : 0.0f;
             }
         }
         HLS_PUT(results, group * HLS_TILE + g, result);
     }
 }
 
-static inline void hls_clear_partials(float partial[HLS_ROWS][HLS_PORTS][HLS_TILE][16]) {
+static inline void hls_clear_partials(float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16], int32_t pairs) {
 #pragma HLS INLINE
-    for (int g = 0; g < HLS_TILE; g++) {
+    for (int32_t i = 0; i < HLS_DOT_SUMS && i / HLS_TILE * HLS_DOT_GROUPS < pairs; i++) {
 #pragma HLS PIPELINE II = 1
-        for (int r = 0; r < HLS_ROWS; r++) {
+        for (int32_t q = 0; q < HLS_DOT_GROUPS; q++) {
 #pragma HLS UNROLL
-            for (int p = 0; p < HLS_PORTS; p++) {
+            for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
-                for (int lane = 0; lane < 16; lane++) {
-#pragma HLS UNROLL
-                    partial[r][p][g][lane] = 0.0f;
-                }
+                partial[q][i][lane] = 0.0f;
             }
         }
     }
@@ -144,12 +157,13 @@ static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32
                                  int32_t inputs, int32_t rows, const hls_word x[HLS_ROWS][HLS_X_WORDS],
                                  HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS)) {
     hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS];
-    float partial[HLS_ROWS][HLS_PORTS][HLS_TILE][16], scale[HLS_PORTS][HLS_MAX_BLOCKS];
+#pragma HLS AGGREGATE variable = even
+#pragma HLS AGGREGATE variable = odd
+    float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16], scale[HLS_PORTS][HLS_MAX_BLOCKS];
 #pragma HLS ARRAY_PARTITION variable = even complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = odd complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = partial complete dim = 2
-#pragma HLS ARRAY_PARTITION variable = partial complete dim = 4
+#pragma HLS ARRAY_PARTITION variable = partial complete dim = 3
 #pragma HLS ARRAY_PARTITION variable = scale complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = scale cyclic factor = 16 dim = 2
     const int32_t scale_words = hls_scale_words(type, inputs), columns = hls_row_words(type, inputs);
@@ -157,10 +171,10 @@ static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB
         int64_t tile = at + (int64_t)group * hls_tile_words(type, inputs), word = tile + scale_words;
         hls_load_scales(HLS_PORT_ARGS, tile, scale_words, scale);
-        hls_clear_partials(partial);
         int32_t p0 = begin - group * HLS_PORTS, p1 = end - group * HLS_PORTS;
         p0 = p0 < 0 ? 0 : p0;
         p1 = p1 > HLS_PORTS ? HLS_PORTS : p1;
+        hls_clear_partials(partial, (p1 - p0) * rows);
         int32_t now = columns < HLS_CHUNK_COLUMNS ? columns : HLS_CHUNK_COLUMNS;
         hls_load_chunk(HLS_PORT_ARGS, word, now * HLS_TILE, even);
         for (int32_t c = 0; c < columns; c += HLS_CHUNK_COLUMNS) {
@@ -176,7 +190,7 @@ static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32
             }
             now = next;
         }
-        hls_put_group(partial, group, rows, HLS_STREAM_PASS_ON(results));
+        hls_put_group(partial, group, p0, p1 - p0, rows, HLS_STREAM_PASS_ON(results));
     }
 }
 

@@ -92,7 +92,7 @@ static int32_t encode(const row_words x, int32_t n, int32_t type, hls_word codes
                       float scales[HLS_MAX_BLOCKS], row_words out) {
     if (type == HLS_E4M3) hls_quantise_row(x, n, codes, scales);
     for (int32_t i = 0; i < (n * type + 63) / 64; i++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 2
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROW_WORDS
         hls_word word = x[i];
         if (type == HLS_E4M3) unplane(&codes[i], &word);
@@ -112,7 +112,10 @@ static int32_t encode(const row_words x, int32_t n, int32_t type, hls_word codes
 static void store(const row_words x, int32_t n, int32_t type, int32_t at, int32_t scales_at, hls_word *pool,
                   int64_t row) {
     row_words out;
+#pragma HLS AGGREGATE variable = out
     hls_word codes[HLS_CODE_WORDS], scale_words[HLS_MAX_BLOCKS / 16];
+#pragma HLS AGGREGATE variable = codes
+#pragma HLS AGGREGATE variable = scale_words
     float scales[HLS_MAX_BLOCKS];
     int32_t units = encode(x, n, type, codes, scales, out);
     hls_copy(pool, row + at, out, 0, units);
@@ -153,8 +156,11 @@ void HLS_SHARED(fathom_rowwise)(const hls_word *a, const hls_word *b, hls_word *
 #pragma HLS INTERFACE m_axi port = table bundle = table offset = slave
 #pragma HLS INTERFACE s_axilite port = return
     row_words one, two;
+#pragma HLS AGGREGATE variable = one
+#pragma HLS AGGREGATE variable = two
     const int32_t words = 8 * hls_blocks(n);
     for (int32_t t = 0; t < rows; t++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_ROWS
         int64_t out = y_first + t * ldy;
         if (op == HLS_NORM) {
             if (t == 0) hls_load(two, words, b, b_first, n);
@@ -164,6 +170,7 @@ void HLS_SHARED(fathom_rowwise)(const hls_word *a, const hls_word *b, hls_word *
         } else if (op == HLS_ROPE) {
             hls_load(two, words, b, b_first + table[t] * ldb, n);
             for (int32_t h = 0; h < heads; h++) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
                 hls_load(one, words, y, out + (int64_t)h * stride, n);
                 rotate(one, two, n, flag);
                 hls_copy(y, out + (int64_t)h * stride, one, 0, n);
