@@ -1,4 +1,5 @@
-/* hls/lint: each file of tests/fixtures/hls holds one violation, on the lines marked "here"; the kernels hold none. */
+/* hls/lint: each file of tests/fixtures/hls holds one violation, on the lines marked "here"; the kernels hold none. And the order of
+ * streams, which shows when a build with checked streams runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,12 +88,44 @@ static void a_missing_file_is_an_error(void *arg) {
     check_output_free(&o);
 }
 
+/* The fixture's stream, got at an index, run with checked streams: what the check says. */
+static const struct stream {
+    const char *name, *get, *says;
+} streams[] = {
+    {"a stream got in another order than put is found when it runs", "63-i", "kept: get out of order at 63\n"},
+    {"a stream in order is accepted", "i", "in order\n"},
+};
+
+static void stream_is_checked(void *arg) {
+    const struct stream *s = arg;
+    char *folder = check_folder();
+    check_output o =
+        check_command("cd tests/fixtures/hls && gcc -std=gnu11 -I../../.. -DHLS_CHECK -DGET='%s' -Wno-unknown-pragmas "
+                      "-o '%s/run' stream.c run.c ../../../hls/check.c && '%s/run'",
+                      s->get, folder, folder);
+    CHECK(o.status == 0 && strcmp(o.out, s->says) == 0, "status %d: %s%s", o.status, o.out, o.err);
+    check_output_free(&o);
+    check_folder_remove(folder);
+}
+
+/* The kernels, as a board with few ports builds them and as one with many. */
+static const char *const builds[] = {
+    "",
+    "-DHLS_PORTS=1 -DHLS_PORT_BYTES=32 -DHLS_ROWS=1 -DHLS_LANES_FP32=16",
+    "-DHLS_PORTS=16 -DHLS_ROWS=8 -DHLS_LANES_FP32=128",
+};
+
 int main(int argc, char **argv) {
-    check_case cases[VIOLATIONS + 2] = {
+    check_case cases[VIOLATIONS + 7] = {
         {"accepts one of everything", nothing_is_found, "tests/fixtures/hls/clean.c"},
         {"a file that is not there is an error", a_missing_file_is_an_error, NULL},
+        {"accepts the kernels of hls/", nothing_is_found, (void *)builds[0]},
+        {"accepts the kernels of a small build", nothing_is_found, (void *)builds[1]},
+        {"accepts the kernels of a large build", nothing_is_found, (void *)builds[2]},
+        {streams[0].name, stream_is_checked, (void *)&streams[0]},
+        {streams[1].name, stream_is_checked, (void *)&streams[1]},
     };
     for (int i = 0; i < VIOLATIONS; i++)
-        cases[2 + i] = (check_case){violations[i].name, is_found, (void *)&violations[i]};
+        cases[7 + i] = (check_case){violations[i].name, is_found, (void *)&violations[i]};
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
