@@ -208,6 +208,43 @@ lint: ## formatting, static checks, include directions, sizes
 	@.ci/deps.sh $(BUILD_PACKAGES) $(LINT_PACKAGES)
 	@tests/lint.sh
 
+# ---- a board image, made by Vitis from hls/ and a board's file
+BOARD  ?= u55c
+TARGET ?= hw
+XCLBIN := $(BUILD)/xclbin/$(basename $(notdir $(BOARD)))-$(TARGET)
+ifneq ($(filter xclbin xclbin-config,$(MAKECMDGOALS)),)
+ifeq ($(filter hw hw_emu,$(TARGET)),)
+$(error TARGET is hw or hw_emu, not '$(TARGET)')
+endif
+include $(XCLBIN)/board.mk
+endif
+VXX = -t $(TARGET) --save-temps --temp_dir $(XCLBIN)/temp --log_dir $(XCLBIN)/log --report_dir $(XCLBIN)/report
+
+.PHONY: xclbin
+xclbin: vitis $(XCLBIN)/fathom.xclbin ## build a board's image: BOARD=u280 or a path, TARGET=hw or hw_emu; -n shows the commands
+	$(if $(filter hw_emu,$(TARGET)),emconfigutil --platform $(VITIS_PLATFORM) --nd 1 --od $(XCLBIN))
+	$(if $(filter f2,$(VITIS_RUNTIME)),@echo "An F2 loads an AFI: give $(XCLBIN)/fathom.xclbin to create_vitis_afi.sh of aws-fpga")
+
+.PHONY: xclbin-config
+xclbin-config: $(XCLBIN)/board.mk ## only write the configurations that xclbin uses
+	@ls $(XCLBIN)/*.cfg
+
+.PHONY: vitis
+vitis:
+	@command -v v++ >/dev/null || { echo "v++ is not in PATH: a board image needs AMD Vitis (source its settings64.sh) and" \
+	  "the platform $(VITIS_PLATFORM); the configurations are in $(XCLBIN), and make -n shows the commands" >&2; exit 1; }
+
+$(XCLBIN)/board.mk: $(BUILD)/fathom $(filter %.board,$(BOARD))
+	@mkdir -p $(@D)
+	@$(BUILD)/fathom boards --vitis $(@D) $(BOARD)
+
+$(XCLBIN)/fathom_%.xo: hls/%.c $(wildcard hls/*.h) $(XCLBIN)/board.mk | vitis
+	v++ -c $(VXX) --config $(XCLBIN)/compile.cfg -k fathom_$* -o $@ $<
+
+$(XCLBIN)/fathom.xclbin: $(VITIS_KERNELS:%=$(XCLBIN)/%.xo)
+	v++ -l $(VXX) --config $(XCLBIN)/link.cfg -o $(if $(VITIS_PACKAGE),$(@:.xclbin=.xsa),$@) $^
+	$(if $(VITIS_PACKAGE),v++ -p $(VXX) --platform $(VITIS_PLATFORM) -o $@ $(@:.xclbin=.xsa))
+
 # ---- the recipe of the model (Python; nothing else needs it)
 VENV := $(BUILD)/venv
 RECIPE_PYTHON ?= $(VENV)/bin/python

@@ -1,9 +1,9 @@
 /* What a build takes of the fabric: operators, ports and buffers of each kernel of hls/, as their pragmas state them, times
  * what one of each takes. docs/boards.md says where the counts come from and what they leave out. */
-#include <math.h>
 #include <string.h>
 
 #include "boards/board.h"
+#include "hls/build.h"
 #include "hls/layout.h"
 #include "hls/rtl/counts.h"
 
@@ -26,15 +26,12 @@ static const fa_resources wide_port = {1600, 1900, 0, 0, 0}, narrow_port = {700,
 
 enum { WORD_BITS = 512, LANES = 16 };
 
-/* Of hls/: words of a weight port on their way, of a chunk, results that wait, and the shapes of its arrays. */
+/* Of hls/fp8.h, cache.h and attend.h, whose pragmas only a kernel's compiler takes. */
 enum {
-    READ_WORDS = 16 * 16,
-    CHUNK_WORDS = 512,
-    RESULTS = 512,
-    ROW_WORDS = HLS_MAX_COLS / 16,
-    CODE_WORDS = HLS_MAX_COLS / 64,
+    READ_WORDS = HLS_READ_OUTSTANDING * HLS_READ_BURST,
+    RESULTS = HLS_SLAB * HLS_TILE,
     MAX_BLOCKS = HLS_MAX_COLS / HLS_BLOCK,
-    KEY_WORDS = 576 / 16,
+    KEY_WORDS = HLS_MAX_KEY / 16,
     VALUE_WORDS = HLS_MAX_RANK / 16,
     PART_WORDS = HLS_MAX_HEAD / 16 + 1
 };
@@ -117,37 +114,44 @@ static void add_fp8(fa_resources *sum, const fa_board_build *d) {
 
 typedef enum storage { BLOCK, ULTRA } storage;
 
-/* `copies` arrays of `depth` words of `bits`. A block RAM is 512 deep and 72 wide (half of one: 36), an UltraRAM 4096 and 72, a LUT
- * 64 and 1; small arrays go to LUTs. */
-static void add_buffer(fa_resources *sum, double copies, double bits, double depth, storage s) {
+static int32_t parts(int32_t n, int32_t of) {
+    return (n + of - 1) / of;
+}
+
+/* `copies` arrays of `depth` words of `bits`. Half a block RAM is 512 deep and 36 wide, an UltraRAM 4096 and 72, a LUT 64 and
+ * 1; small arrays go to LUTs. */
+static void add_buffer(fa_resources *sum, double copies, int32_t bits, int32_t depth, storage s) {
     if (depth <= 64)
-        sum->lut += copies * bits * ceil(depth / 64);
+        sum->lut += copies * bits * parts(depth, 64);
     else if (s == ULTRA)
-        sum->uram += copies * ceil(bits / 72) * ceil(depth / 4096);
+        sum->uram += copies * parts(bits, 72) * parts(depth, 4096);
     else
-        sum->bram += copies * ceil(bits / 36) / 2 * ceil(depth / 512);
+        sum->bram += copies * parts(bits, 36) * 0.5 * parts(depth, 512);
+}
+
+static int32_t groups_of(const fa_board_build *d) {
+    return d->lanes_fp32 / LANES;
 }
 
 /* Arrays that are partitioned over groups of heads share the words of `depth` among them. */
-static void add_by_group(fa_resources *sum, const fa_board_build *d, double copies, double depth, storage s) {
-    double groups = d->lanes_fp32 / LANES;
-    add_buffer(sum, copies * groups, WORD_BITS, ceil(depth / groups), s);
+static void add_by_group(fa_resources *sum, const fa_board_build *d, double copies, int32_t depth, storage s) {
+    add_buffer(sum, copies * groups_of(d), WORD_BITS, parts(depth, groups_of(d)), s);
 }
 
 /* ordered.h: two chunks of every port, the partial sums of a tile, the scales. */
 static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d) {
-    add_buffer(sum, 2.0 * d->ports, WORD_BITS, CHUNK_WORDS, BLOCK);
+    add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, BLOCK);
     add_buffer(sum, (double)d->rows * d->ports * LANES, 32, HLS_TILE, BLOCK);
     add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
 }
 
 /* pass.h: rows, their codes and scales, sums of codes, and the stream of results; `rows_kept` rows of FP32 for each. */
 static void add_product_buffers(fa_resources *sum, const fa_board_build *d, double rows_kept) {
-    double dots = (double)d->ports * d->rows;
-    add_buffer(sum, d->rows * rows_kept, WORD_BITS, ROW_WORDS, ULTRA);
-    add_buffer(sum, d->rows, WORD_BITS, CODE_WORDS, BLOCK);
+    int32_t dots = d->ports * d->rows;
+    add_buffer(sum, d->rows * rows_kept, WORD_BITS, HLS_ROW_WORDS, ULTRA);
+    add_buffer(sum, d->rows, WORD_BITS, HLS_CODE_WORDS, BLOCK);
     add_buffer(sum, d->rows, 32, MAX_BLOCKS, BLOCK);
-    add_buffer(sum, 2 * dots, 32, HLS_TILE, BLOCK);
+    add_buffer(sum, 2.0 * dots, 32, HLS_TILE, BLOCK);
     add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
     add_buffer(sum, 1, 32 * dots, RESULTS, BLOCK);
     add_ordered_buffers(sum, d);
@@ -155,9 +159,8 @@ static void add_product_buffers(fa_resources *sum, const fa_board_build *d, doub
 
 /* attend.h and cache.h: scores of a page, and the raw words and scales of one. */
 static void add_page_buffers(fa_resources *sum, const fa_board_build *d) {
-    double groups = d->lanes_fp32 / LANES;
-    add_buffer(sum, groups * LANES, 32, HLS_PAGE, BLOCK);
-    add_buffer(sum, 2 * groups, 32, HLS_PAGE, BLOCK);
+    add_buffer(sum, d->lanes_fp32, 32, HLS_PAGE, BLOCK);
+    add_buffer(sum, 2.0 * groups_of(d), 32, HLS_PAGE, BLOCK);
     add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
     add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, BLOCK);
 }
@@ -168,8 +171,8 @@ static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k)
     case EXPERTS: add_product_buffers(sum, d, 2); break;
     case MLA:
         add_ordered_buffers(sum, d);
-        add_buffer(sum, 2.0 * d->ports, WORD_BITS, CHUNK_WORDS, BLOCK); /* tiles of k */
-        add_buffer(sum, d->rows, WORD_BITS, ROW_WORDS, ULTRA);
+        add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, BLOCK); /* tiles of k */
+        add_buffer(sum, d->rows, WORD_BITS, HLS_ROW_WORDS, ULTRA);
         add_by_group(sum, d, d->rows, HLS_MAX_HEADS * KEY_WORDS, ULTRA);           /* query */
         add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA);               /* acc */
         add_buffer(sum, 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);                /* pages */
@@ -182,7 +185,7 @@ static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k)
         add_buffer(sum, 4, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);
         add_page_buffers(sum, d);
         break;
-    case ROWWISE: add_buffer(sum, 1, WORD_BITS, CODE_WORDS, BLOCK); break;
+    case ROWWISE: add_buffer(sum, 1, WORD_BITS, HLS_CODE_WORDS, BLOCK); break;
     case KERNELS: break;
     }
 }
@@ -192,12 +195,11 @@ static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k)
 static void add_kernel(fa_resources *sum, const fa_board *b, const fa_board_build *d, kernel_id id) {
     const struct kernel *k = &kernels[id];
     const operator_costs *c = b->dsp58 ? &dsp58 : &dsp48;
-    double groups = d->lanes_fp32 / LANES;
     if (k->fp8) add_fp8(sum, d);
     add_operators(sum, c, &k->of_dot, (double)d->ports * d->rows);
     add_operators(sum, c, &k->of_lane, d->lanes_fp32);
-    add_operators(sum, c, &k->of_group, groups);
-    add_operators(sum, c, &k->of_exp, ceil(groups / 8));
+    add_operators(sum, c, &k->of_group, groups_of(d));
+    add_operators(sum, c, &k->of_exp, parts(groups_of(d), 8));
     add_operators(sum, c, &k->fixed, 1);
     if (k->weights) {
         add(sum, &wide_port, d->ports);

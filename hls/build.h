@@ -32,6 +32,11 @@
 /* Words of a port that are loaded while the former as many are multiplied (ordered sums); whole columns of a tile. */
 #define HLS_CHUNK 512
 
+/* Bursts of a weight port that are on their way at the same time, and their words: 256 words, where a bank's latency times its rate
+ * is about 60. The port's FIFO holds them all: a block RAM for every 36 bits of its width up to 512 words (boards/needs.c). */
+#define HLS_READ_OUTSTANDING 16
+#define HLS_READ_BURST 16
+
 /* Groups of tiles whose results may wait to be written (one tile a port each). */
 #define HLS_SLAB 32
 
@@ -89,12 +94,12 @@
 #else
 #error "HLS_PORTS is 1, 2, 4, 8 or 16"
 #endif
-/* Weight port p of a kernel: a bundle of its own, long bursts, many of them on their way. */
+/* Weight port p of a kernel: a bundle of its own, several bursts on their way. */
 #define HLS_PRAGMA_(text) _Pragma(#text)
 #define HLS_PRAGMA(text) HLS_PRAGMA_(text)
 #define HLS_PORT_INTERFACE(p)                                                                      \
     HLS_PRAGMA(HLS INTERFACE m_axi port = w##p bundle = w##p offset = slave num_read_outstanding = \
-                   32 max_read_burst_length = 64)
+                   HLS_READ_OUTSTANDING max_read_burst_length = HLS_READ_BURST)
 
 #define HLS_PORT_PARAM(p) const hls_word *w##p,
 #define HLS_PORT_PARAMS HLS_EACH_PORT(HLS_PORT_PARAM) /* ends with a comma */

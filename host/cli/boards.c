@@ -5,23 +5,29 @@
 #include <string.h>
 
 #include "boards/board.h"
+#include "boards/vitis.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 
 typedef struct boards_options {
     const char *name; /* NULL: all */
+    const char *vitis;
     bool json;
 } boards_options;
 
-enum { OPTION_JSON = 0x2001 };
+enum { OPTION_JSON = 0x2001, OPTION_VITIS };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     boards_options *o = state->input;
     switch (key) {
     case OPTION_JSON: o->json = true; return 0;
+    case OPTION_VITIS: o->vitis = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->name) argp_error(state, "unexpected argument '%s'", arg);
         o->name = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->vitis && !o->name) argp_error(state, "--vitis needs the name of a board");
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -29,6 +35,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
+    {"vitis", OPTION_VITIS, "DIR", 0, "Write the configurations of v++ for this board to the folder DIR", 0},
     {0},
 };
 static const struct argp argp = {
@@ -43,7 +50,8 @@ static const struct argp argp = {
         "\n"
         "Examples:\n"
         "  fathom boards\n"
-        "  fathom boards u55c",
+        "  fathom boards u55c\n"
+        "  fathom boards --vitis build/u280 u280     # make xclbin BOARD=u280 does this",
 };
 
 /* ---- all boards ---- */
@@ -221,6 +229,10 @@ static int show_one(const boards_options *o) {
     fa_board b;
     fa_error e;
     if (fa_board_find(&b, o->name, &e)) return cli_fail("%s", e.text);
+    if (o->vitis) {
+        if (fa_vitis_write(&b, o->vitis, &e)) return cli_fail("%s", e.text);
+        return CLI_OK;
+    }
     if (o->json) {
         json_t *root = json_pack("{s:s, s:{}, s:{}, s:o}", "name", b.name, "facts", "sources", "build", build_json(&b));
         if (root && fa_board_facts(o->name, fact_json, root, &e)) {

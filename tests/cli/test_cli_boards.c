@@ -83,6 +83,7 @@ static void wrong_use_says_what(void *arg) {
         {"u9999", "no board is called 'u9999'; there are f2, kv260", 1},
         {"/nonexistent/x.board", "/nonexistent/x.board", 1},
         {"u55c u280", "unexpected argument 'u280'", 2},
+        {"--vitis /nonexistent", "--vitis needs the name of a board", 2},
         {"--nonsense", "nonsense", 2},
     };
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
@@ -105,6 +106,81 @@ static void a_broken_file_is_named_with_its_line(void *arg) {
     check_folder_remove(dir);
 }
 
+/* Each configuration holds what v++ needs of it; a board that nothing drives, or whose build does not fit, gets none. */
+static void configurations_are_written(void *arg) {
+    (void)arg;
+    char *dir = check_folder();
+    check_output o = check_command(
+        "\"$FATHOM_BIN\" boards --vitis %s/out u280 && cat %s/out/compile.cfg %s/out/link.cfg", dir, dir, dir);
+    CHECK(o.status == 0 && !*o.err, "%s", o.err);
+    static const char *const wanted[] = {"platform=xilinx_u280_gen3x16_xdma_1_202211_1\n",
+                                         "kernel_frequency=250\n",
+                                         "define=HLS_PORTS=8\n",
+                                         "define=HLS_PORT_BYTES=64\n",
+                                         "[connectivity]\n",
+                                         "nk=fathom_matmul:1\n",
+                                         "sp=fathom_matmul_1.m_axi_w0:HBM[0:3]\n",
+                                         "sp=fathom_mla_1.m_axi_io:DDR[0:1]\n",
+                                         "slr=fathom_"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) CHECK(strstr(o.out, wanted[i]), "no %s", wanted[i]);
+    check_output_free(&o);
+    static const struct {
+        const char *board, *says;
+    } refused[] = {{"v80", "AVED"}, {"vhk158", "no platform"}, {"kv260", "do not fit"}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        o = check_command("\"$FATHOM_BIN\" boards --vitis %s/none %s", dir, refused[i].board);
+        CHECK(o.status == 1 && strstr(o.err, refused[i].says), "%s: %d, %s", refused[i].board, o.status, o.err);
+        check_output_free(&o);
+        o = check_command("ls %s/none", dir);
+        CHECK(o.status != 0, "%s: files were written", refused[i].board);
+        check_output_free(&o);
+    }
+    check_folder_remove(dir);
+}
+
+/* make, as a person calls it: not as a part of the make that runs the tests. */
+#define MAKE \
+    "env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS PATH=/usr/bin:/bin make BUILD=\"$FATHOM_BUILD\" -o \"$FATHOM_BIN\" "
+
+static void make_prints_the_commands(void *arg) {
+    (void)arg;
+    check_output o = check_command(MAKE "-n xclbin BOARD=u280");
+    CHECK(o.status == 0, "%s", o.err);
+    static const char *const wanted[] = {"v++ -c -t hw ", " -k fathom_matmul ", " -k fathom_mla ", " hls/rowwise.c",
+                                         "v++ -l -t hw ", "/link.cfg -o ",      "/fathom.xclbin "};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        CHECK(strstr(o.out, wanted[i]), "no '%s' in %s", wanted[i], o.out);
+    CHECK(!strstr(o.out, "v++ -p"), "a packaging step for a card that needs none");
+    check_output_free(&o);
+    o = check_command(MAKE "-n xclbin BOARD=u280 TARGET=hw_emu");
+    CHECK(o.status == 0 && strstr(o.out, "v++ -l -t hw_emu ") && strstr(o.out, "emconfigutil --platform xilinx_u280"),
+          "%s", o.err);
+    check_output_free(&o);
+    o = check_command(MAKE "xclbin-config BOARD=boards/u55c.board");
+    CHECK(o.status == 0 && strstr(o.out, "u55c-hw/link.cfg"), "%s%s", o.out, o.err);
+    check_output_free(&o);
+}
+
+static void make_says_what_is_missing(void *arg) {
+    (void)arg;
+    static const struct {
+        const char *goal, *says;
+    } goals[] = {
+        {"xclbin BOARD=u280", "needs AMD Vitis"},
+        {"xclbin BOARD=v80", "AVED"},
+        {"xclbin BOARD=u9999", "no board is called 'u9999'"},
+        {"xclbin TARGET=sw_emu", "TARGET is hw or hw_emu"},
+    };
+    check_output o = check_command("command -v v++");
+    bool vitis = o.status == 0;
+    check_output_free(&o);
+    for (size_t i = vitis ? 1 : 0; i < sizeof goals / sizeof *goals; i++) {
+        o = check_command(MAKE "%s", goals[i].goal);
+        CHECK(o.status == 2 && strstr(o.err, goals[i].says), "%s: %d, %s", goals[i].goal, o.status, o.err);
+        check_output_free(&o);
+    }
+}
+
 int main(int argc, char **argv) {
     static const check_case cases[] = {
         {"every board is listed", every_board_is_listed, NULL},
@@ -113,6 +189,9 @@ int main(int argc, char **argv) {
         {"JSON has values, units and sources", json_has_values_units_and_sources, NULL},
         {"what does not fit says so with numbers", what_does_not_fit_says_so_with_numbers, NULL},
         {"a broken file is named with its line", a_broken_file_is_named_with_its_line, NULL},
+        {"configurations are written for boards that XRT drives", configurations_are_written, NULL},
+        {"make -n prints the commands of a board image", make_prints_the_commands, NULL},
+        {"make says what a board image lacks", make_says_what_is_missing, NULL},
         {"wrong use says what is wrong", wrong_use_says_what, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);

@@ -7,6 +7,7 @@
 #include "boards/fields.h"
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
+#include "tests/lib/mutate.h"
 
 /* boards/u55c.board with the first `from` replaced by `to`, as mine.board in `dir`; `line` is where that is. */
 static char *edited(const char *dir, const char *from, const char *to, int *line) {
@@ -96,6 +97,7 @@ static void a_bad_file_is_refused(void *arg) {
         CHECK(strstr(e.text, bad->says[i]), "'%s' says no '%s'", e.text, bad->says[i]);
     free(path);
     check_remove(dir);
+    free(dir);
 }
 
 static void hostile_files_end_in_an_error(void *arg) {
@@ -123,6 +125,40 @@ static void hostile_files_end_in_an_error(void *arg) {
     CHECK(fa_board_read(&b, "/nonexistent/x.board", &e) == FA_EIO && strstr(e.text, "/nonexistent/x.board"), "%s",
           e.text);
     check_remove(dir);
+    free(dir);
+}
+
+/* A damaged file ends in an error with a text, or is read; what was read can be used. */
+static void damaged_files_are_refused_or_read(void *arg) {
+    (void)arg;
+    size_t n;
+    uint8_t *text = check_read("boards/u280.board", &n);
+    char *dir = check_scratch();
+    int read = 0;
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        check_bytes damaged = check_mutate(text, n, n, seed);
+        char *path = check_write(dir, "damaged.board", damaged.data, damaged.n);
+        fa_board b;
+        fa_error e;
+        fa_resources needs;
+        fa_status s = fa_board_read(&b, path, &e);
+        CHECK(!s || (s == FA_EFORMAT && strstr(e.text, "damaged.board")), "seed %llu: %d, %s", (unsigned long long)seed,
+              s, e.text);
+        if (!s) {
+            read++;
+            fa_board_needs(&b, &b.build, &needs);
+            int32_t banks = b.bank[0].count + (b.n_bank_kinds > 1 ? b.bank[1].count : 0);
+            int32_t bank = fa_board_port_bank(&b, &b.build, b.build.units - 1, b.build.ports);
+            CHECK(needs.lut > 0 && fa_board_read_rate(&b, &b.build) > 0 && bank >= 0 && bank < banks, "seed %llu",
+                  (unsigned long long)seed);
+        }
+        free(path);
+        free(damaged.data);
+    }
+    CHECK(read > 0 && read < 2000, "%d of 2000 were read", read);
+    free(text);
+    check_remove(dir);
+    free(dir);
 }
 
 static void keys_become_si_units(void *arg) {
@@ -210,6 +246,7 @@ int main(int argc, char **argv) {
         {"the files are built in", files_are_built_in, NULL},
         {"facts are listed with their sources", facts_are_listed_with_their_sources, NULL},
         {"a field is one member", a_field_is_one_member, NULL},
+        {"damaged files are refused or read", damaged_files_are_refused_or_read, NULL},
         {"hostile files end in an error", hostile_files_end_in_an_error, NULL},
     };
     enum { OTHERS = sizeof others / sizeof *others };
