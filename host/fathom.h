@@ -49,7 +49,8 @@ typedef struct fathom_session fathom_session;
 /* Zeroed with only `model` set is good. Texts are borrowed during fathom_engine_open. */
 typedef struct fathom_options {
     const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
-    const char *backend;  /* "auto" (NULL), "cpu", "reference" */
+    const char *backend;  /* "auto" (NULL), "cpu", "reference", "sim" (a simulated board), "sim:u280" */
+    const char *board;    /* of "sim": a name that `fathom boards` lists, or a .board file; NULL: "u55c" */
     const char *numerics; /* "auto" (NULL), "w8a8", "w8a16" */
     const char *cache;    /* "auto" (NULL): "f32"; "bf16" and "fp8" are smaller and round what they keep */
     int threads;          /* 0: all CPUs */
@@ -58,6 +59,7 @@ typedef struct fathom_options {
     int64_t cache_bytes;  /* of the page pool; 0: sessions * context */
     int32_t step_rows;    /* rows of one step, at least `sessions`; 0: 256 */
     bool logits_all;      /* fathom_logits may ask for every position */
+    bool timeline;        /* keep what fathom_engine_timeline writes */
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
     /* Called by fathom_engine_open in its own thread while the weights are taken: bytes so far, bytes in all. NULL: not. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
@@ -78,6 +80,23 @@ typedef struct fathom_info {
     int64_t file_bytes, cache_bytes, cache_bytes_per_token, other_bytes;
 } fathom_info;
 FATHOM_API void fathom_engine_info(const fathom_engine *engine, fathom_info *info);
+
+/* What the board of the engine's backend did since opening: by its own clock, which a simulator models. */
+typedef struct fathom_device {
+    const char *board; /* "u55c" */
+    bool simulated;
+    double seconds, joules;
+    double unit_cycles; /* cycles of the kernel clock in which a compute unit worked, summed over units */
+    double bank_bytes;  /* read and written by kernels */
+    double to_card_bytes, from_card_bytes;
+    int64_t launches, transfers;
+    int64_t card_used_bytes, card_bytes;
+} fathom_device;
+/* False where the backend has no board. */
+FATHOM_API bool fathom_engine_device(const fathom_engine *engine, fathom_device *device);
+/* Writes what the board did so far as a Chrome trace-event file. FATHOM_EUNSUPPORTED without a board, FATHOM_EINVAL unless the
+ * engine was opened with `timeline`, FATHOM_EIO. */
+FATHOM_API fathom_status fathom_engine_timeline(fathom_engine *engine, const char *path, fathom_error *e);
 
 /* Text to ids and back. Returned memory is the caller's, released with fathom_free. FATHOM_EUNSUPPORTED when the model
  * brings no tokenizer. `prefix`: put the ids in front that the model's texts begin with (begin of sentence). Special tokens

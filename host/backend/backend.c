@@ -3,35 +3,60 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "boards/board.h"
+#include "host/backend/board/board.h"
 #include "host/backend/cpu/cpu.h"
 #include "host/backend/opencl/opencl.h"
 #include "host/backend/reference.h"
+#include "sim/device/sim.h"
 
 typedef struct backend_entry {
     const char *name;
     fa_status (*open)(fa_backend **out, const fa_backend_options *options, fa_error *e);
-    bool takes_more;
+    bool takes_more; /* the name may go on with a colon and what the backend makes of it */
+    bool board;      /* it has one */
 } backend_entry;
 
-/* What "auto" means comes first. A name may go on with a colon and what the backend makes of it. */
+/* A board whose build would not fit its part is refused here too. */
+static fa_status open_sim(fa_backend **out, const fa_backend_options *options, fa_error *e) {
+    fa_board board;
+    fa_device *device = NULL;
+    sim_options sim = {.threads = options->threads, .node = options->node, .timeline = options->timeline};
+    const char *colon = strchr(options->name, ':'), *name = options->board ? options->board
+                                                            : colon        ? colon + 1
+                                                                           : FA_DEFAULT_BOARD;
+    if (colon && strcmp(colon + 1, name) != 0)
+        return fa_fail(e, FA_EINVAL, "backend '%s': but board '%s' was asked for too", options->name, name);
+    fa_status s = fa_board_find(&board, name, e);
+    if (!s) s = fa_board_fits(&board, &board.build, e);
+    if (!s) s = fa_sim_open(&device, &board, &sim, e);
+    return s ? s : fa_board_backend_open(out, device, "sim", e);
+}
+
+/* What "auto" means comes first. */
 static const backend_entry backends[] = {
-    {"cpu", fa_cpu_open, false},
-    {"opencl", fa_opencl_open, true},
-    {"reference", fa_reference_open, false},
+    {"cpu", fa_cpu_open, false, false},
+    {"opencl", fa_opencl_open, true, false},
+    {"reference", fa_reference_open, false, false},
+    {"sim", open_sim, true, true},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, fa_error *e) {
     *out = NULL;
+    fa_backend_options chosen = *options;
     const char *name = options->name ? options->name : "auto";
     if (!strcmp(name, "auto")) name = backends[0].name;
+    size_t n = strcspn(name, ":");
     char known[128] = "auto";
     for (int i = 0; i < N_BACKENDS; i++) {
-        size_t n = strlen(backends[i].name);
-        if (!strncmp(name, backends[i].name, n) && (!name[n] || (name[n] == ':' && backends[i].takes_more))) {
-            fa_backend_options chosen = *options;
+        const backend_entry *entry = &backends[i];
+        if (strlen(entry->name) == n && !strncmp(name, entry->name, n) && (!name[n] || entry->takes_more)) {
             chosen.name = name;
-            return backends[i].open(out, &chosen, e);
+            if (!entry->board && (chosen.board || chosen.timeline))
+                return fa_fail(e, FA_EINVAL, "backend '%s' has no %s: choose 'sim'", entry->name,
+                               chosen.board ? "board" : "timeline");
+            return entry->open(out, &chosen, e);
         }
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, ", %s", backends[i].name);

@@ -36,6 +36,13 @@ typedef struct fa_ref {
     size_t offset;
 } fa_ref;
 
+/* What ops do with a weight. Backends of several units place it by this; results are the same whatever it says. */
+typedef enum fa_weight_use {
+    FA_USE_MATMUL = 0, /* any op but experts */
+    FA_USE_EXPERT,     /* gate, up or down of fa_weight.expert; the three should lie together */
+    FA_USE_HOST,       /* none: the host reads it (an embedding) */
+} fa_weight_use;
+
 /* A weight: a view into the model's files, plus the backend's handle. Vectors (norms, biases) have rows == 1. */
 typedef struct fa_weight {
     const char *name;
@@ -47,6 +54,8 @@ typedef struct fa_weight {
     const char
         *file;   /* the mapped file that `data` lies in, or NULL; weights with the same pointer lie in the same map */
     float share; /* of the tokens that are multiplied with it: 1, less for a routed expert, 0: none (a table) */
+    fa_weight_use use;
+    int32_t expert; /* its number in its layer; a dense MLP's: any */
 } fa_weight;
 
 /* y_p[t, :] = x[t, :] . W_p^T (+ bias_p), for up to 4 weights that share x. */
@@ -229,6 +238,17 @@ typedef struct fa_progress {
     void *ctx;
 } fa_progress;
 
+/* What a board did since opening, by its clock (a simulated one's is modelled). */
+typedef struct fa_backend_use {
+    const char *board; /* its name */
+    bool simulated;
+    double seconds, joules, unit_cycles; /* cycles in which a compute unit worked, summed over units */
+    double bank_bytes;                   /* that kernels read and wrote */
+    double to_card, from_card;           /* bytes over the host link */
+    int64_t launches, transfers;
+    int64_t card_used, card_bytes; /* memory now */
+} fa_backend_use;
+
 typedef struct fa_backend fa_backend;
 struct fa_backend {
     const char *name; /* "reference", "cpu", ... */
@@ -236,8 +256,8 @@ struct fa_backend {
 
     /* Takes scratch memory for steps within `limits`. Called once, before the first submit. */
     fa_status (*reserve)(fa_backend *b, const fa_limits *limits, fa_error *e);
-    /* Takes a weight: checks that it can multiply the type (FA_EUNSUPPORTED) and that no FP8 code or scale is a NaN or
-     * infinite (FA_EFORMAT), both by name; uploads where it must. */
+    /* Takes a weight, whose data stay where they are until close: checks that it can multiply the type (FA_EUNSUPPORTED) and
+     * that no FP8 code or scale is a NaN or infinite (FA_EFORMAT), both by name; uploads where it must. */
     fa_status (*weight)(fa_backend *b, fa_weight *w, fa_error *e);
     /* Optional: called after the last weight. A backend with memory of its own decides here what it holds, copies it and reports
      * bytes done and in all. Without this call it happens with the first submission. */
@@ -251,15 +271,27 @@ struct fa_backend {
     /* Starts `n` ops. The arrays that ops point to stay unchanged until wait returns. */
     fa_status (*submit)(fa_backend *b, const fa_op *ops, int n, fa_ticket *ticket, fa_error *e);
     fa_status (*wait)(fa_backend *b, fa_ticket ticket, fa_error *e);
+    /* After FA_EDEVICE, which submit, wait, read and write go on returning: makes the device work again. Weights are as they
+     * were given, buffers as they were but for what the failed submission or transfer writes; with *memory_lost buffers are
+     * zero. FA_EDEVICE: it stays lost. NULL where nothing can fail. */
+    fa_status (*recover)(fa_backend *b, bool *memory_lost, fa_error *e);
+    /* False (or NULL) where there is no board. */
+    bool (*used)(const fa_backend *b, fa_backend_use *use);
+    /* Writes a Chrome trace-event file of what the board did; asked for by fa_backend_options.timeline. NULL: no board. */
+    fa_status (*timeline)(fa_backend *b, const char *path, fa_error *e);
     /* Scratch and buffer memory held now. */
     size_t (*bytes)(const fa_backend *b);
     void (*close)(fa_backend *b);
 };
 
+#define FA_DEFAULT_BOARD "u55c"
+
 typedef struct fa_backend_options {
-    const char *name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference" */
-    int threads;      /* 0: all */
-    int node;         /* NUMA node, FA_NODE_INTERLEAVE for all */
+    const char *name;  /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD" */
+    int threads;       /* 0: all */
+    int node;          /* NUMA node, FA_NODE_INTERLEAVE for all */
+    const char *board; /* for "sim": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */
+    bool timeline;     /* keep what fa_backend.timeline writes */
 } fa_backend_options;
 
 /* Opens a backend by name. FA_EINVAL lists the known names. The caller calls close. */

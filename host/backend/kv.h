@@ -8,7 +8,7 @@
  *
  * Types: f32 and bf16 store the values (bf16: round to nearest even). fp8 stores `a` as E4M3 codes in blocks of 128 with
  * FP32 scales (the activation rule of docs/numerics.md); `b` likewise for GQA, but as BF16 for MLA, whose rotary
- * key is small and sensitive. A stored value is read back as code * scale, one rounding. */
+ * key is small and sensitive. A stored value is read back as code * scale, one rounding. Padding is nobody's: a store may change that of its row. */
 #ifndef FA_BACKEND_KV_H
 #define FA_BACKEND_KV_H
 

@@ -190,6 +190,10 @@ int32_t fa_sequence_truncate(fa_sequence *s, int32_t length) {
     return s->length;
 }
 
+void fa_cache_forget(fa_cache *c) {
+    fa_pages_forget(&c->pages);
+}
+
 int32_t fa_sequence_length(const fa_sequence *s) {
     return s->length;
 }

@@ -24,6 +24,9 @@ void fa_cache_close(fa_cache *c);
 fa_buffer *fa_cache_pool(const fa_cache *c);
 const fa_kv_layout *fa_cache_layout(const fa_cache *c);
 
+/* Drops the published pages that no sequence holds. After the pool's content was lost, with all sequences truncated to 0. */
+void fa_cache_forget(fa_cache *c);
+
 typedef struct fa_cache_usage {
     int32_t pages;       /* in the pool */
     int32_t held;        /* by open sequences (a shared page counts once) */

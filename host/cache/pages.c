@@ -70,13 +70,19 @@ static void unpublish(fa_pages *p, int32_t i) {
     p->page[i].published = false;
 }
 
+static void evict(fa_pages *p) {
+    int32_t evicted = p->oldest;
+    leave_kept(p, evicted);
+    unpublish(p, evicted);
+    become_free(p, evicted);
+}
+
+void fa_pages_forget(fa_pages *p) {
+    while (p->oldest != FA_NO_PAGE) evict(p);
+}
+
 int32_t fa_pages_take(fa_pages *p) {
-    if (p->first_free == FA_NO_PAGE && p->oldest != FA_NO_PAGE) {
-        int32_t evicted = p->oldest;
-        leave_kept(p, evicted);
-        unpublish(p, evicted);
-        become_free(p, evicted);
-    }
+    if (p->first_free == FA_NO_PAGE && p->oldest != FA_NO_PAGE) evict(p);
     int32_t i = p->first_free;
     if (i == FA_NO_PAGE) return FA_NO_PAGE;
     p->first_free = p->page[i].next;

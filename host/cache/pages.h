@@ -48,6 +48,9 @@ int32_t fa_pages_take(fa_pages *p);
 void fa_pages_hold(fa_pages *p, int32_t i);
 void fa_pages_release(fa_pages *p, int32_t i);
 
+/* Evicts every kept page. */
+void fa_pages_forget(fa_pages *p);
+
 /* The owner's published page with these 64 tokens behind `parent`, or FA_NO_PAGE. */
 int32_t fa_pages_find(const fa_pages *p, uint64_t owner, int32_t parent, const int32_t *tokens);
 

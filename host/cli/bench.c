@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "host/cli/board_use.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 #include "host/cli/parts.h"
@@ -12,9 +13,10 @@
 typedef struct bench_options {
     fathom_options engine;
     int32_t prompt, new_tokens, repeat;
+    const char *timeline;
 } bench_options;
 
-enum { OPTION_PROMPT = 0x2001, OPTION_REPEAT };
+enum { OPTION_PROMPT = 0x2001, OPTION_REPEAT, OPTION_TIMELINE };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     bench_options *o = state->input;
@@ -23,6 +25,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_PROMPT: o->prompt = (int32_t)cli_option_int(state, "--prompt", arg, 1, 1 << 24); return 0;
     case 'n': o->new_tokens = (int32_t)cli_option_int(state, "-n", arg, 2, 1 << 24); return 0;
     case OPTION_REPEAT: o->repeat = (int32_t)cli_option_int(state, "--repeat", arg, 1, 1000); return 0;
+    case OPTION_TIMELINE:
+        o->timeline = arg;
+        o->engine.timeline = true;
+        return 0;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); return EINVAL;
     }
     return ARGP_ERR_UNKNOWN;
@@ -32,6 +38,7 @@ static const struct argp_option options[] = {
     {"prompt", OPTION_PROMPT, "N", 0, "Tokens of the prompt (default 128)", 0},
     {"new", 'n', "N", 0, "Tokens of the answer (default 64)", 0},
     {"repeat", OPTION_REPEAT, "N", 0, "Measure N times (default 3)", 0},
+    {"timeline", OPTION_TIMELINE, "FILE", 0, CLI_TIMELINE_HELP, 0},
     {0},
 };
 static const struct argp_child children[] = {{&cli_engine_argp, 0, NULL, 0}, {0}};
@@ -44,14 +51,15 @@ static const struct argp argp = {
         "object "
         "a line for each repeat.\v"
         "weight_bytes_per_token counts the weights that decoding one token reads, of the routed experts those of one "
-        "token. peak_resident_bytes is the largest memory of the process so far, mapped files included.\n"
+        "token. With a board, board_ numbers are by its own clock, which the simulator models. peak_resident_bytes is the largest memory of the process so far, mapped files included.\n"
         "\n"
         "Example:\n"
         "  fathom bench --model DIR --prompt 512 -n 128 --threads 2",
 };
 
 typedef struct timing {
-    double load, prompt, decode; /* seconds: to open; to the first new token; from there to the last */
+    double load, prompt, decode;              /* seconds: to open; to the first new token; from there to the last */
+    fathom_device board_prompt, board_decode; /* what a board did in them */
 } timing;
 
 static double now(void) {
@@ -68,6 +76,8 @@ static fathom_status answer(fathom_engine *engine, const bench_options *o, const
     if (s) return s;
     fathom_sampling sampling = {.max_tokens = o->new_tokens, .ignore_eos = true};
     double start = now(), first = 0;
+    fathom_device before = {0}, middle = {0};
+    fathom_engine_device(engine, &before);
     int32_t made = 0;
     s = fathom_session_prompt(session, ids, (size_t)o->prompt, &sampling, e);
     while (!s && fathom_session_finish(session) == FATHOM_RUNNING) {
@@ -75,8 +85,15 @@ static fathom_status answer(fathom_engine *engine, const bench_options *o, const
         fathom_token token;
         s = fathom_engine_step(engine, &busy, e);
         while (!s && fathom_session_next(session, &token))
-            if (made++ == 0) first = now();
+            if (made++ == 0) {
+                first = now();
+                fathom_engine_device(engine, &middle);
+            }
     }
+    t->board_prompt = middle;
+    cli_board_use(engine, &middle, &t->board_decode);
+    t->board_prompt.seconds -= before.seconds;
+    t->board_prompt.joules -= before.joules;
     t->prompt = first - start;
     t->decode = now() - first;
     if (!s && made != o->new_tokens) {
@@ -86,6 +103,19 @@ static fathom_status answer(fathom_engine *engine, const bench_options *o, const
     }
     fathom_session_close(session);
     return s;
+}
+
+static void add_board(json_t *line, const bench_options *o, const timing *t) {
+    const fathom_device *p = &t->board_prompt, *d = &t->board_decode;
+    double steps = o->new_tokens - 1;
+    json_t *more =
+        json_pack("{s:s, s:b, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "board", d->board, "simulated", d->simulated,
+                  "board_prompt_tokens_per_s", o->prompt / p->seconds, "board_decode_tokens_per_s", steps / d->seconds,
+                  "board_prompt_j_per_token", p->joules / o->prompt, "board_decode_j_per_token", d->joules / steps,
+                  "board_decode_unit_cycles_per_token", d->unit_cycles / steps, "board_decode_bank_bytes_per_token",
+                  d->bank_bytes / steps, "board_decode_launches_per_token", (double)d->launches / steps);
+    json_object_update(line, more);
+    json_decref(more);
 }
 
 static int print_line(const bench_options *o, const fathom_engine *engine, const cli_files *files, int repeat,
@@ -103,6 +133,7 @@ static int print_line(const bench_options *o, const fathom_engine *engine, const
         "weight_bytes_per_token", (json_int_t)files->read_per_token, "weight_bytes_per_s",
         decode_rate * (double)files->read_per_token, "file_bytes", (json_int_t)info.file_bytes, "cache_bytes",
         (json_int_t)info.cache_bytes, "peak_resident_bytes", (json_int_t)usage.ru_maxrss * 1024);
+    if (t->board_decode.board) add_board(line, o, t);
     bool ok = line && json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) == 0;
     if (ok) putchar('\n');
     fflush(stdout);
@@ -127,7 +158,7 @@ static int measure(fathom_engine *engine, const bench_options *o, const cli_file
             code = print_line(o, engine, files, i, &t);
     }
     free(ids);
-    return code;
+    return code ? code : cli_write_timeline(engine, o->timeline);
 }
 
 int cli_bench(int argc, char **argv) {

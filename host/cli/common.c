@@ -214,13 +214,14 @@ static const struct argp_option model_options[] = {
 
 const struct argp cli_model_argp = {.options = model_options, .parser = parse_model};
 
-enum { OPTION_BACKEND = 0x1001, OPTION_NUMERICS, OPTION_CACHE, OPTION_THREADS, OPTION_CTX };
+enum { OPTION_BACKEND = 0x1001, OPTION_BOARD, OPTION_NUMERICS, OPTION_CACHE, OPTION_THREADS, OPTION_CTX };
 
 static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     fathom_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->model; return 0;
     case OPTION_BACKEND: o->backend = arg; return 0;
+    case OPTION_BOARD: o->board = arg; return 0;
     case OPTION_NUMERICS: o->numerics = arg; return 0;
     case OPTION_CACHE: o->cache = arg; return 0;
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
@@ -231,7 +232,10 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option engine_options[] = {
     {"backend", OPTION_BACKEND, "NAME", 0,
-     "auto (default), cpu, opencl or opencl:PLATFORM.DEVICE (see fathom devices), or reference (slow, for checking)",
+     "auto (default), cpu, opencl or opencl:PLATFORM.DEVICE (see fathom devices), sim (a simulated board: slow, counts what "
+     "the board would take), or reference (slow, for checking)",
+     0},
+    {"board", OPTION_BOARD, "NAME", 0, "The board of sim: a name that `fathom boards' lists (default u55c), or a file",
      0},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
      "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},

@@ -20,7 +20,7 @@ int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* argp children. A parser passes their input at ARGP_KEY_INIT: state->child_inputs[0] = &options.
  *   cli_model_argp: --model alone, into a const char *. Where the option is absent FATHOM_MODEL counts; where
  * that is absent too, it is a usage error that says what to do. cli_engine_argp: --model as above, --backend,
- * --numerics, --cache, --threads, --ctx, into a fathom_options. Texts are borrowed from argv and the
+ * --board, --numerics, --cache, --threads, --ctx, into a fathom_options. Texts are borrowed from argv and the
  * environment. */
 extern const struct argp cli_model_argp;
 extern const struct argp cli_engine_argp;

@@ -76,7 +76,7 @@ static void print_isa(void) {
 }
 
 static void print_backends(void) {
-    static const char *const names[] = {"cpu", "reference"};
+    static const char *const names[] = {"cpu", "reference", "sim"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         fa_backend *b;
         fa_error e;

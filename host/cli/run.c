@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "host/cli/answer.h"
+#include "host/cli/board_use.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 #include "host/cli/messages.h"
@@ -12,12 +13,20 @@
 typedef struct settings {
     fathom_options engine;
     cli_sampling sampling;
-    const char *prompt, *ids, *system;
+    const char *prompt, *ids, *system, *timeline;
     const fa_chat_family *family;
     bool raw, print_ids, quiet, hide_reasoning;
 } settings;
 
-enum { OPTION_IDS = 0x2001, OPTION_SYSTEM, OPTION_TEMPLATE, OPTION_RAW, OPTION_PRINT_IDS, OPTION_HIDE_REASONING };
+enum {
+    OPTION_IDS = 0x2001,
+    OPTION_SYSTEM,
+    OPTION_TEMPLATE,
+    OPTION_RAW,
+    OPTION_PRINT_IDS,
+    OPTION_HIDE_REASONING,
+    OPTION_TIMELINE
+};
 
 static void check_settings(const settings *s, struct argp_state *state) {
     if (s->prompt && s->ids) argp_error(state, "a prompt and --ids exclude each other");
@@ -41,6 +50,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_RAW: s->raw = true; return 0;
     case OPTION_PRINT_IDS: s->print_ids = true; return 0;
     case OPTION_HIDE_REASONING: s->hide_reasoning = true; return 0;
+    case OPTION_TIMELINE:
+        s->timeline = arg;
+        s->engine.timeline = true;
+        return 0;
     case 'q': s->quiet = true; return 0;
     case ARGP_KEY_ARG:
         if (s->prompt) argp_error(state, "more than one prompt: put quotes around it");
@@ -58,6 +71,7 @@ static const struct argp_option options[] = {
     {"ids", OPTION_IDS, "IDS", 0, "The prompt as ids (1,2,3), taken as they are", 0},
     {"print-ids", OPTION_PRINT_IDS, NULL, 0, "Print the new ids with commas between them, not the text", 0},
     {"hide-reasoning", OPTION_HIDE_REASONING, NULL, 0, "Show the answer without the reasoning", 0},
+    {"timeline", OPTION_TIMELINE, "FILE", 0, CLI_TIMELINE_HELP, 0},
     {"quiet", 'q', NULL, 0, "No statistics on standard error", 0},
     {0},
 };
@@ -96,6 +110,7 @@ typedef struct run {
     int32_t *given_ids, *ids;     /* of --ids; of a text (the engine's) */
     size_t n_ids;
     cli_answer answer;
+    fathom_device start; /* what the board did before the answer */
 } run;
 
 static void release(run *r) {
@@ -161,6 +176,12 @@ static int encode(run *r) {
     return code;
 }
 
+static void print_statistics(const run *r, const fathom_sampling *sampling) {
+    const fathom_usage *u = &r->answer.usage;
+    cli_answer_print_statistics(stderr, &r->answer, sampling->temperature > 0 ? &sampling->seed : NULL);
+    cli_print_board_use(stderr, r->engine, &r->start, u->prompt_tokens - u->cached_tokens + u->new_tokens);
+}
+
 static int answer(run *r, const settings *s) {
     fathom_error e = {0};
     const fathom_sampling *sampling = &s->sampling.values;
@@ -169,6 +190,7 @@ static int answer(run *r, const settings *s) {
                     : s->hide_reasoning ? CLI_SHOW_ANSWER
                                         : CLI_SHOW_PARTS;
     bool thinking = r->family && fa_chat_starts_in_think(r->family);
+    fathom_engine_device(r->engine, &r->start);
     fathom_status status = fathom_session_open(r->engine, 0, &r->session, &e);
     if (!status)
         status = cli_answer_run(&r->answer, r->engine, r->session, r->ids ? r->ids : r->given_ids, r->n_ids, sampling,
@@ -179,8 +201,9 @@ static int answer(run *r, const settings *s) {
         putchar('\n');
     fflush(stdout);
     if (status) return cli_fail("%s", e.text);
-    if (!s->quiet) cli_answer_print_statistics(stderr, &r->answer, sampling->temperature > 0 ? &sampling->seed : NULL);
-    return r->answer.interrupted ? CLI_INTERRUPTED : CLI_OK;
+    if (!s->quiet) print_statistics(r, sampling);
+    int code = cli_write_timeline(r->engine, s->timeline);
+    return r->answer.interrupted ? CLI_INTERRUPTED : code;
 }
 
 int cli_run(int argc, char **argv) {

@@ -22,8 +22,11 @@ _Static_assert(sizeof(fathom_error) == sizeof(fa_error) && offsetof(fathom_error
                "fathom_error is fa_error");
 
 static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_error *e) {
-    fa_backend_options b = {
-        .name = o->backend ? o->backend : "auto", .threads = o->threads, .node = FA_NODE_INTERLEAVE};
+    fa_backend_options b = {.name = o->backend ? o->backend : "auto",
+                            .threads = o->threads,
+                            .node = FA_NODE_INTERLEAVE,
+                            .board = o->board,
+                            .timeline = o->timeline};
     return fa_backend_open(&g->backend, &b, e);
 }
 
@@ -213,6 +216,31 @@ void fathom_engine_info(const fathom_engine *g, fathom_info *info) {
         .cache_bytes_per_token = layout->page_bytes / FA_PAGE_POSITIONS,
         .other_bytes = m.activations + m.rope + m.backend + m.host + cache.table_bytes + (int64_t)g->arena.used_bytes,
     };
+}
+
+bool fathom_engine_device(const fathom_engine *g, fathom_device *device) {
+    fa_backend_use use;
+    if (!g->backend->used || !g->backend->used(g->backend, &use)) return false;
+    *device = (fathom_device){.board = use.board,
+                              .simulated = use.simulated,
+                              .seconds = use.seconds,
+                              .joules = use.joules,
+                              .unit_cycles = use.unit_cycles,
+                              .bank_bytes = use.bank_bytes,
+                              .to_card_bytes = use.to_card,
+                              .from_card_bytes = use.from_card,
+                              .launches = use.launches,
+                              .transfers = use.transfers,
+                              .card_used_bytes = use.card_used,
+                              .card_bytes = use.card_bytes};
+    return true;
+}
+
+fathom_status fathom_engine_timeline(fathom_engine *g, const char *path, fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    if (!g->backend->timeline)
+        return (fathom_status)fa_fail(e, FA_EUNSUPPORTED, "timeline: backend %s has no board", g->backend->name);
+    return (fathom_status)g->backend->timeline(g->backend, path, e);
 }
 
 fa_model *fa_engine_model(const fathom_engine *g) {

@@ -82,8 +82,18 @@ static void place_turns(fathom_engine *g) {
     }
 }
 
+/* True when a step failed because the device had lost its memory and works again. The cache is empty then, but sessions have
+ * their tokens: what they had cached is computed again, with the same bits. */
+static bool start_over(fathom_engine *g, fa_status st) {
+    if (st != FA_EDEVICE || !fa_model_cache_lost(g->model)) return false;
+    for (int32_t i = 0; i < g->setup.sessions; i++)
+        if (g->sessions[i].open) fa_sequence_truncate(g->sessions[i].sequence, 0);
+    fa_cache_forget(g->cache);
+    return true;
+}
+
 static fa_status run(fathom_engine *g, fa_error *e) {
-    const fa_batch *b = &g->batch;
+    fa_batch *b = &g->batch;
     fa_step step = {.rows = b->rows,
                     .tokens = b->tokens,
                     .place = b->place,
@@ -92,7 +102,10 @@ static fa_status run(fathom_engine *g, fa_error *e) {
                     .logit_rows = b->logit_rows,
                     .logits = b->logits,
                     .probe = g->probe};
-    return g->run(g->model, &step, e);
+    fa_status st = g->run(g->model, &step, e);
+    if (!start_over(g, st)) return st;
+    b->n_turns = 0;
+    return FA_OK;
 }
 
 /* Takes what the step computed for one session: first the check, then the positions, then the new token. */
@@ -170,6 +183,24 @@ static fa_status logits_step(fathom_engine *g, const fa_sequence *q, const int32
     return g->run(g->model, &step, e);
 }
 
+/* The whole prompt from its first position. */
+static fa_status logits_pass(fathom_engine *g, const fa_sequence *q, const int32_t *ids, int32_t n, bool all,
+                             float *logits, fa_error *e) {
+    int64_t vocab = g->setup.config.vocab;
+    fa_status st = FA_OK;
+    for (int32_t first = 0, rows; first < n && !st; first += rows) {
+        int32_t left = n - first;
+        rows = left < g->setup.step_rows ? left : g->setup.step_rows;
+        float *to = all ? logits + first * vocab : rows == left ? logits : NULL;
+        st = logits_step(g, q, ids, first, rows, all, to, e);
+        for (int32_t i = 0; i < (all ? rows : 1) && to && !st; i++) {
+            st = fa_logits_check(to + i * vocab, (int32_t)vocab, e);
+            if (st) fa_error_prefix(e, st, "position %d", all ? first + i : n - 1);
+        }
+    }
+    return st;
+}
+
 /* The positions are never recorded in the cache, so nothing of them is shared or kept. */
 fathom_status fathom_logits(fathom_engine *g, const int32_t *ids, size_t n, bool all, float *logits,
                             fathom_error *error) {
@@ -178,16 +209,10 @@ fathom_status fathom_logits(fathom_engine *g, const int32_t *ids, size_t n, bool
     fa_status st = check_logits_call(g, ids, n, all, e);
     if (!st) st = fa_sequence_open(g->cache, 0, &q, e);
     if (!st) st = fa_sequence_extend(q, (int32_t)n, e);
-    int64_t vocab = g->setup.config.vocab;
-    for (int32_t first = 0, rows; first < (int32_t)n && !st; first += rows) {
-        int32_t left = (int32_t)n - first;
-        rows = left < g->setup.step_rows ? left : g->setup.step_rows;
-        float *to = all ? logits + first * vocab : rows == left ? logits : NULL;
-        st = logits_step(g, q, ids, first, rows, all, to, e);
-        for (int32_t i = 0; i < (all ? rows : 1) && to && !st; i++) {
-            st = fa_logits_check(to + i * vocab, (int32_t)vocab, e);
-            if (st) fa_error_prefix(e, st, "position %d", all ? first + i : (int32_t)n - 1);
-        }
+    while (!st) {
+        st = logits_pass(g, q, ids, (int32_t)n, all, logits, e);
+        if (!start_over(g, st)) break;
+        st = FA_OK;
     }
     fa_sequence_close(q);
     return (fathom_status)st;

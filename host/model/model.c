@@ -110,19 +110,35 @@ static fa_status alloc_buffers(fa_model *m, fa_error *e) {
 static fa_status make_rope(fa_model *m, fa_error *e) {
     int32_t dims = fa_rope_dims(&m->config);
     size_t row_bytes = (size_t)dims * sizeof(float);
-    float *inv_freq = fa_arena_array(&m->arena, (size_t)dims / 2, sizeof *inv_freq);
-    float *piece = fa_arena_array(&m->arena, ROPE_PIECE, row_bytes);
-    if (!inv_freq || !piece) return fa_fail(e, FA_ENOMEM, "out of memory for rotary tables");
+    float *inv_freq = malloc((size_t)dims / 2 * sizeof *inv_freq), *piece = malloc(ROPE_PIECE * row_bytes);
+    if (!inv_freq || !piece) {
+        free(inv_freq);
+        free(piece);
+        return fa_fail(e, FA_ENOMEM, "out of memory for rotary tables");
+    }
     fa_rope_frequencies(&m->config, m->weights.rope_divisors, inv_freq);
     double factor = fa_rope_attention_factor(&m->config);
     m->rope_bytes = (int64_t)row_bytes * m->max_positions;
-    fa_status s = m->backend->alloc(m->backend, (size_t)m->rope_bytes, &m->rope, e);
+    fa_status s = m->rope ? FA_OK : m->backend->alloc(m->backend, (size_t)m->rope_bytes, &m->rope, e);
     for (int32_t first = 0; first < m->max_positions && !s; first += ROPE_PIECE) {
         int32_t n = m->max_positions - first < ROPE_PIECE ? m->max_positions - first : ROPE_PIECE;
         fa_rope_table(inv_freq, dims / 2, factor, first, n, piece);
         s = m->backend->write(m->backend, m->rope, (size_t)first * row_bytes, piece, (size_t)n * row_bytes, e);
     }
+    free(inv_freq);
+    free(piece);
     return s;
+}
+
+enum { MOST_LOSSES = 3 };
+
+bool fa_model_recover(fa_model *m) {
+    bool memory_lost = false;
+    fa_error e;
+    if (!m->backend->recover || m->backend->recover(m->backend, &memory_lost, &e)) return false;
+    if (!memory_lost) return true;
+    m->cache_lost = ++m->losses <= MOST_LOSSES && !make_rope(m, &e);
+    return false;
 }
 
 /* The host's side of a step. */

@@ -71,9 +71,15 @@ typedef struct fa_step {
     const fa_probe *probe;     /* or NULL */
 } fa_step;
 
-/* Runs the step; stores every row's keys in the cache. FA_ENUMERIC is never returned for one bad row: its
+/* Runs the step; stores every row's keys in the cache. When the device failed and could be recovered, the step is run again: it
+ * depends on nothing but its tokens and the cached positions before them. FA_EDEVICE when it stays lost, or came back
+ * without the cache. FA_ENUMERIC is never returned for one bad row: its
  * logits are NaN and the caller checks them, so that other rows of the batch are not disturbed. */
 fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e);
+
+/* True once after FA_EDEVICE when the device works again but what cache pages held is gone; steps may go on with positions
+ * that are computed anew. */
+bool fa_model_cache_lost(fa_model *m);
 
 /* The MTP layer over the rows of the step that was run last (same rows, same places): tokens[i] is the token
  * that follows row i; logits row i predicts the one after that. Hidden state: the main model's output after

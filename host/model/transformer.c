@@ -278,7 +278,7 @@ static fa_status show_hidden(fa_model *m, const fa_step *step, int layer, const 
     return s;
 }
 
-fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e) {
+static fa_status run_step(fa_model *m, const fa_step *step, fa_error *e) {
     const fa_weights *w = &m->weights;
     fa_buffer *stream = m->buffers[FA_STREAM], *normed = m->buffers[FA_NORMED];
     int layers = m->config.layers;
@@ -298,4 +298,19 @@ fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e) {
     }
     if (!s) m->last_rows = step->rows;
     return s;
+}
+
+enum { STEP_TRIES = 4 };
+
+fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e) {
+    fa_status s = run_step(m, step, e);
+    for (int i = 1; i < STEP_TRIES && s == FA_EDEVICE && fa_model_recover(m); i++) s = run_step(m, step, e);
+    if (!s) m->losses = 0;
+    return s;
+}
+
+bool fa_model_cache_lost(fa_model *m) {
+    bool lost = m->cache_lost;
+    m->cache_lost = false;
+    return lost;
 }

@@ -49,7 +49,13 @@ struct fa_model {
     int32_t *ids;            /* [max_rows, top_k] */
     float *route_weights;    /* [max_rows, top_k] */
     int32_t last_rows;       /* of the last step that succeeded */
+    bool cache_lost;         /* for fa_model_cache_lost */
+    int losses;              /* of the device's memory since a step succeeded */
 };
+
+/* After FA_EDEVICE: true when the backend recovered with all its memory, so that the step may be run again. Where memory was
+ * lost the model's own tables are written again; a device that loses it at every step is given up. */
+bool fa_model_recover(fa_model *m);
 
 /* FA_EINVAL or FA_ELIMIT for a step that the model cannot run. */
 fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e);

@@ -18,6 +18,7 @@ typedef struct loader {
     fa_arena *arena;
     float share;         /* of the tokens that read what is loaded now */
     int64_t done, total; /* bytes, for progress */
+    int32_t expert;      /* the number of the MLP being loaded: of the expert, or of its layer */
 } loader;
 
 static fa_status missing(const loader *l, const char *name, fa_error *e) {
@@ -88,7 +89,8 @@ static fa_status load_scales(loader *l, fa_weight *w, const fa_tensor *t, fa_err
 }
 
 /* Makes `w` [rows, cols] a view of `t` and gives it to the backend, which looks for NaN codes. */
-static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_t rows, int64_t cols, fa_error *e) {
+static fa_status load_tensor(loader *l, fa_weight *w, fa_weight_use use, const fa_tensor *t, int64_t rows, int64_t cols,
+                             fa_error *e) {
     fa_status s = check_shape(l, t, rows, cols, e);
     if (s) return s;
     *w = (fa_weight){.name = t->name,
@@ -97,7 +99,9 @@ static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_
                      .cols = cols,
                      .data = t->data,
                      .file = t->file,
-                     .share = l->share};
+                     .share = l->share,
+                     .use = use,
+                     .expert = l->expert};
     if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_scales(l, w, t, e);
     if (s) return s;
     s = l->options->backend->weight(l->options->backend, w, e);
@@ -106,13 +110,23 @@ static fa_status load_tensor(loader *l, fa_weight *w, const fa_tensor *t, int64_
     return FA_OK;
 }
 
+static bool is_inner(fa_size size) {
+    return size == FA_SIZE_INTERMEDIATE || size == FA_SIZE_SHARED || size == FA_SIZE_EXPERT_INNER;
+}
+
+/* A tied embedding is the head too. */
+static fa_weight_use use_of(const loader *l, const fa_weight_row *row) {
+    if (row == &fa_model_rows[0] && !l->c->tied_embeddings) return FA_USE_HOST;
+    return is_inner(row->rows) || is_inner(row->cols) ? FA_USE_EXPERT : FA_USE_MATMUL;
+}
+
 static fa_status load_row(loader *l, const fa_weight_row *row, const char *prefix, void *owner, fa_error *e) {
     char name[NAME_TEXT];
     snprintf(name, sizeof name, "%s%s", prefix, l->gguf ? row->gguf : row->name);
     const fa_tensor *t = fa_tensors_find(l->ts, name);
     if (!t) return row->optional ? FA_OK : missing(l, name, e);
     fa_weight *w = (fa_weight *)((char *)owner + row->slot);
-    return load_tensor(l, w, t, fa_size_of(l->c, row->rows), fa_size_of(l->c, row->cols), e);
+    return load_tensor(l, w, use_of(l, row), t, fa_size_of(l->c, row->rows), fa_size_of(l->c, row->cols), e);
 }
 
 /* One tensor for each expert and matrix. */
@@ -121,6 +135,7 @@ static fa_status load_experts(loader *l, fa_layer *layer, const char *prefix, fa
     fa_status s = FA_OK;
     for (int x = 0; x < l->c->experts && !s; x++) {
         snprintf(of_expert, sizeof of_expert, "%smlp.experts.%d.", prefix, x);
+        l->expert = x;
         for (int i = 0; i < 3 && !s; i++) s = load_row(l, &fa_expert_rows[i], of_expert, &layer->experts[x], e);
     }
     return s;
@@ -142,7 +157,9 @@ static fa_status load_stack(loader *l, const fa_weight_row *row, const char *pre
     fa_status s = FA_OK;
     for (int64_t x = 0; x < want[0] && !s; x++) {
         one.data = (const char *)t->data + x * one.bytes;
-        s = load_tensor(l, (fa_weight *)((char *)&layer->experts[x] + row->slot), &one, want[1], want[2], e);
+        l->expert = (int32_t)x;
+        fa_weight *w = (fa_weight *)((char *)&layer->experts[x] + row->slot);
+        s = load_tensor(l, w, FA_USE_EXPERT, &one, want[1], want[2], e);
     }
     return s;
 }
@@ -191,6 +208,7 @@ static fa_status load_layer(loader *l, fa_layer *layer, int i, fa_error *e) {
     prefix_of(l, i, prefix);
     unsigned has = features(l, i, prefix);
     fa_status s = FA_OK;
+    l->expert = i; /* shared experts and dense MLPs of different layers are apart */
     for (int k = 0; k < fa_n_layer_rows && !s; k++)
         if (!(fa_layer_rows[k].needs & ~has)) s = load_row(l, &fa_layer_rows[k], prefix, layer, e);
     if (!s && has & FA_HAS_MOE) s = load_moe(l, layer, prefix, e);

@@ -6,7 +6,7 @@
 
 #include "boards/device.h"
 
-/* What can go wrong. Transfers are counted apart from launches, from 0, since opening. */
+/* What can go wrong. `at` counts transfers or launches from the call of fa_sim_inject, from 0. */
 typedef enum sim_fault_kind {
     SIM_FAULT_SHORT = 0, /* transfer `at` moves a part of its bytes */
     SIM_FAULT_LATE,      /* transfer `at` arrives some transfers later; one that the host reads, never */
@@ -24,11 +24,9 @@ typedef struct sim_fault {
 } sim_fault;
 
 typedef struct sim_options {
-    int threads;             /* of this machine, 0: all; units run on threads of their own */
-    int node;                /* NUMA node of the threads, FA_NODE_INTERLEAVE for all */
-    bool timeline;           /* keep every event */
-    const sim_fault *faults; /* [n_faults], copied */
-    int n_faults;
+    int threads;   /* of this machine, 0: all; units run on threads of their own */
+    int node;      /* NUMA node of the threads, FA_NODE_INTERLEAVE for all */
+    bool timeline; /* keep every event */
 } sim_options;
 
 /* The board is copied. FA_ELIMIT when its build has a number of ports that the kernels are not compiled for. */
@@ -37,7 +35,10 @@ fa_status fa_sim_open(fa_device **out, const fa_board *board, const sim_options 
 /* The device's timeline has a row for each direction of the link and each unit (chrome://tracing, ui.perfetto.dev). FA_EINVAL
  * without sim_options.timeline. */
 
-/* How many faults have happened. */
+/* Lets these faults (copied) happen, in place of earlier ones. FA_ENOMEM. */
+fa_status fa_sim_inject(fa_device *d, const sim_fault *faults, int n, fa_error *e);
+
+/* How many of them have happened. */
 int fa_sim_faults_happened(const fa_device *d);
 
 #endif

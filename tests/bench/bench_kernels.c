@@ -103,7 +103,8 @@ static fa_status bench_backend(const char *isa, int threads, const bench_data *d
     double kernel = measure_kernel_rate("cpu", FA_W8A8, threads, e);
     printf("{\"bench\": \"kernel\", \"isa\": \"%s\", \"threads\": %d, \"l2_gb_s\": %.1f}\n", isa, threads,
            kernel * 1e-9);
-    fa_status s = fa_backend_open(&b, &(fa_backend_options){"cpu", threads, FA_NODE_INTERLEAVE}, e);
+    fa_status s =
+        fa_backend_open(&b, &(fa_backend_options){.name = "cpu", .threads = threads, .node = FA_NODE_INTERLEAVE}, e);
     if (s) return s;
     s = b->reserve(b, &limits, e);
     for (size_t i = 0; i < sizeof cases / sizeof *cases && !s; i++) {

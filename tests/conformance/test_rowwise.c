@@ -163,13 +163,6 @@ static float *part_numbers(const fa_kv_part *part, const uint8_t *row, float *ou
     return out + n_scales;
 }
 
-/* Whether byte `i` of a stored row belongs to a part, and not to the padding. */
-static bool in_part(const fa_kv_part *p, int32_t i) {
-    int32_t scales = p->type == FA_F8_E4M3 ? (p->n + 127) / 128 * 4 : 0;
-    return (i >= p->offset_bytes && i < p->offset_bytes + fa_dtype_bytes(p->type, p->n)) ||
-           (scales && i >= p->scales_offset && i < p->scales_offset + scales);
-}
-
 static void run_store(row_data *d, fa_backend *b, const int *rows, int n, float *out) {
     fa_error e;
     fa_place place[MAX_ROWS];
@@ -199,8 +192,7 @@ static void run_store(row_data *d, fa_backend *b, const int *rows, int n, float 
         float *row_out = out + t * d->base.width;
         memset(row_out, 0, (size_t)d->base.width * sizeof(float));
         part_numbers(&l->b, after + at, part_numbers(&l->a, after + at, row_out));
-        for (int32_t i = 0; i < l->row_bytes; i++)
-            if (in_part(&l->a, i) || in_part(&l->b, i)) before[at + i] = after[at + i];
+        memcpy(before + at, after + at, (size_t)l->row_bytes);
     }
     bool same = !memcmp(before, after, size);
     free(before);

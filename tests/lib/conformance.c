@@ -13,9 +13,14 @@ static const struct conf_backend {
     const char *isa; /* FATHOM_ISA while it opens, or NULL */
     int n_threads, threads[3];
 } backends[] = {
-    {"reference", "reference", NULL, 1, {1}},  {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}},
-    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}}, {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}},
+    {"reference", "reference", NULL, 1, {1}},
+    {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}},
+    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}},
+    {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}},
     {"opencl", "opencl", NULL, 1, {0}},
+    /* three units, and one whose ports share their banks with activations */
+    {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, 1, {2}},
+    {"sim:u200", "sim:u200", NULL, 1, {1}},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 
@@ -25,7 +30,7 @@ static const fa_limits limits = {.max_rows = 80,
                                  .max_top_k = 8,
                                  .max_experts = 64,
                                  .max_heads = 64,
-                                 .max_rank = 576,
+                                 .max_rank = 512,
                                  .max_positions = 8192};
 
 static const uint32_t MARK = 0x7fa5a5a5; /* a NaN that no arithmetic makes */

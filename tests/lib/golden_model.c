@@ -105,7 +105,8 @@ void runner_open(runner *r, const runner_options *o) {
     fa_error e;
     *r = (runner){0};
     fa_backend_options backend = {.name = o->backend ? o->backend : "auto", .node = -1};
-    CHECK_OK(fa_backend_open(&r->backend, &backend, &e), &e);
+    r->backend = o->given;
+    if (!r->backend) CHECK_OK(fa_backend_open(&r->backend, &backend, &e), &e);
     fa_model_options model = {.path = o->path,
                               .backend = r->backend,
                               .numerics = o->numerics,

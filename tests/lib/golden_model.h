@@ -43,6 +43,7 @@ int golden_argmax(const float *x, int n);
 typedef struct runner_options {
     const char *path;    /* of the model */
     const char *backend; /* NULL: "auto" */
+    fa_backend *given;   /* used instead, and closed by runner_close */
     fa_numerics numerics;
     fa_cache_type cache;
     bool mtp;

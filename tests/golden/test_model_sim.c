@@ -1,0 +1,91 @@
+/* Every golden model on simulated boards: the bits of the cpu backend, whatever the board, numerics and cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/golden_model.h"
+
+typedef struct line {
+    const char *folder, *board;
+    fa_numerics numerics;
+    fa_cache_type cache;
+} line;
+
+#define THREE "sim:tests/fixtures/boards/three-units.board"
+
+/* every folder, every number of units */
+static const line lines[] = {
+    {"deepseek-v3-tiny-fp8", "sim:u55c", FA_W8A8, FA_CACHE_F32},
+    {"deepseek-v3-tiny-fp8", "sim:v80", FA_W8A16, FA_CACHE_FP8},
+    {"deepseek-v3-tiny-fp8", THREE, FA_W8A8, FA_CACHE_FP8},
+    {"deepseek-v3-tiny", "sim:v80", FA_W8A16, FA_CACHE_BF16},
+    {"deepseek-v3-tiny-mtp", "sim:u280", FA_W8A16, FA_CACHE_F32},
+    {"deepseek-v2-lite-tiny", THREE, FA_W8A16, FA_CACHE_F32},
+    {"deepseek-v2-lite-tiny", "sim:u200", FA_W8A16, FA_CACHE_FP8},
+    {"deepseek-v2-tiny", "sim:v80", FA_W8A16, FA_CACHE_F32},
+    {"deepseek-llm-tiny", "sim:v80", FA_W8A16, FA_CACHE_F32},
+    {"deepseek-llm-tiny", "sim:u50", FA_W8A16, FA_CACHE_FP8},
+    {"deepseek-coder-tiny", THREE, FA_W8A16, FA_CACHE_F32},
+    {"r1-distill-qwen-tiny", "sim:v80", FA_W8A16, FA_CACHE_BF16},
+    {"r1-distill-qwen-tiny-untied", "sim:vhk158", FA_W8A16, FA_CACHE_F32},
+    {"r1-distill-llama-tiny", "sim:u55c", FA_W8A16, FA_CACHE_F32},
+};
+enum { N_LINES = sizeof lines / sizeof *lines, STEPS = 3 };
+
+/* The prompts cut into different chunks, then some single rows; logits of all, [ids of all prompts, vocab]. */
+static float *all_logits(const golden *g, const line *l, const char *backend, size_t *n) {
+    runner r;
+    runner_open(
+        &r,
+        &(runner_options){
+            .path = g->dir, .backend = backend, .numerics = l->numerics, .cache = l->cache, .sequences = g->n_prompts});
+    float *logits = must_alloc((size_t)g->n_prompts * GOLDEN_MAX_IDS * (size_t)r.vocab * sizeof *logits),
+          *next = logits;
+    for (int i = 0; i < g->n_prompts; i++) {
+        const golden_prompt *p = &g->prompts[i];
+        int rows = p->n < 70 ? p->n : 70; /* into the second page */
+        runner_prompt(&r, i, p->ids, rows, i ? 23 : rows, next, NULL);
+        next += (int64_t)rows * r.vocab;
+    }
+    for (int k = 0; k < STEPS; k++) { /* one row of each sequence */
+        runner_row row[GOLDEN_MAX_PROMPTS];
+        for (int i = 0; i < g->n_prompts; i++) {
+            int n_first = g->prompts[i].n < 70 ? g->prompts[i].n : 70;
+            row[i] = (runner_row){i, n_first + k, g->prompts[i].ids[k]};
+        }
+        runner_step(&r, row, g->n_prompts, next, NULL);
+        next += (int64_t)g->n_prompts * r.vocab;
+    }
+    *n = (size_t)(next - logits);
+    runner_close(&r);
+    return logits;
+}
+
+static void same_bits(void *arg) {
+    const line *l = arg;
+    golden g;
+    golden_open(&g, l->folder);
+    size_t n, n_sim;
+    float *cpu = all_logits(&g, l, "cpu", &n), *sim = all_logits(&g, l, l->board, &n_sim);
+    CHECK(n == n_sim, "%zu and %zu logits", n, n_sim);
+    for (size_t i = 0; i < n; i++)
+        CHECK(!memcmp(&cpu[i], &sim[i], sizeof *cpu), "logit %zu of %zu: cpu %.9g, sim %.9g", i, n, (double)cpu[i],
+              (double)sim[i]);
+    free(cpu);
+    free(sim);
+    golden_close(&g);
+}
+
+int main(int argc, char **argv) {
+    check_case cases[N_LINES];
+    char names[N_LINES][120];
+    static const char *const numerics[] = {"w8a8", "w8a16"}, *const caches[] = {"f32", "bf16", "fp8"};
+    for (int i = 0; i < N_LINES; i++) {
+        const line *l = &lines[i];
+        snprintf(names[i], sizeof names[i], "%s, %s, cache %s: %s gives the bits of cpu", l->folder,
+                 numerics[l->numerics], caches[l->cache], l->board);
+        cases[i] = (check_case){names[i], same_bits, (void *)l};
+    }
+    return check_main(argc, argv, cases, N_LINES);
+}
