@@ -16,6 +16,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 # Debian packages: to build, to fetch the example model, to test, to lint
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev ocl-icd-opencl-dev opencl-headers
 FETCH_PACKAGES := python3 python3-pip ca-certificates
+PLOT_PACKAGES  := gnuplot-nox
 TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
@@ -36,7 +37,7 @@ HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/
 
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
-               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/*/*.c \
+               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
@@ -165,11 +166,11 @@ run: ## set everything up and ask a small real model a question
 
 .PHONY: test
 test: ## set everything up and run the tests; T=name runs those whose path or case contains name
-	@.ci/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(FETCH)
+	@.ci/deps.sh $(BUILD_PACKAGES) $(PLOT_PACKAGES) $(TEST_PACKAGES) $(FETCH)
 	$(AGAIN) check
 
 .PHONY: tests
-tests: $(TESTS) $(BENCHES)
+tests: $(TESTS) $(BENCHES) $(BUILD)/validate-sim
 
 .PHONY: check
 check: all tests ## the tests without the set-up
@@ -195,6 +196,14 @@ asan: ## the tests under the address, leak and undefined-behaviour sanitizers
 .PHONY: valgrind
 valgrind: ## look for leaks in `fathom run`
 	@$(MAKE) --no-print-directory test T=valgrind
+
+$(BUILD)/validate-sim: $(call object,$(wildcard sim/validation/*.c)) $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+
+.PHONY: validate-sim
+validate-sim: $(BUILD)/validate-sim ## predict published results from their configurations; draws build/validation.svg
+	@.ci/deps.sh $(PLOT_PACKAGES)
+	@$(BUILD)/validate-sim $(BUILD)/validation.svg
 
 BENCH_MODELS ?= $(BUILD)/bench-models
 

@@ -14,7 +14,7 @@ BEGIN {
     rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/fathom.h"
     rule["host/server"]  = rule["host/engine"] " host/engine"
     rule["host/cluster"] = rule["host/engine"] " host/engine"
-    rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant boards"
+    rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant boards sim"
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
     rule["hls"]          = ""
     rule["boards"]       = "host/base hls"

@@ -15,6 +15,8 @@
     X(quantize, "Turn a model into FP8")                          \
     X(bench, "Measure a model's speed")                           \
     X(boards, "Show accelerator boards, their facts and fits")    \
+    X(plan, "Plan a model on boards: fit, speed, energy, cost")   \
+    X(explore, "Sweep builds, boards and batches")                \
     X(devices, "Show the CPU, memory and backends of this machine")
 
 typedef struct cli_command {

@@ -1,0 +1,96 @@
+#include "sim/planner/layout.h"
+
+#include <math.h>
+
+/* Scratch of the backend, tables and the loss of whole pages and banks: a guess that the functional simulator's own use (a few MB
+ * a board) stays far below. */
+static const double usable_share = 0.98;
+
+void fa_lists_of(fa_lists *l, const fa_plan_request *q) {
+    fa_work_layer(&l->dense, q->model, false, q->types);
+    if (q->model->experts)
+        fa_work_layer(&l->moe, q->model, true, q->types);
+    else
+        l->moe = (fa_work_list){0};
+    fa_work_head(&l->head, q->model, q->types);
+    fa_work_join(&l->join, q->model, q->types);
+}
+
+fa_capacity fa_layout_capacity(const fa_board *b) {
+    const fa_bank_kind *first = &b->bank[0], *io = &b->bank[b->build.io_kind];
+    double ports = (double)b->build.units * b->build.ports * fa_board_port_banks(b, &b->build);
+    fa_capacity c = {.weights = usable_share * fmin(ports, first->count) * (double)first->bank_bytes,
+                     .cache = usable_share * io->count * (double)io->bank_bytes};
+    c.both = io == first ? c.cache : c.weights + c.cache;
+    return c;
+}
+
+static bool fits(const fa_capacity *c, double weights, double cache) {
+    return weights <= c->weights && cache <= c->cache && weights + cache <= c->both;
+}
+
+fa_layer_bytes fa_layout_bytes(const fa_plan_request *q, const fa_lists *l, int32_t ways, int32_t sequences,
+                               int32_t resident) {
+    const fa_config *c = q->model;
+    fa_step s = {.model = c, .board = q->board, .ways = ways, .resident = resident};
+    double pages = ceil((double)q->context / FA_PAGE_POSITIONS);
+    double cache = sequences * pages * (double)fa_model_cache(c, q->cache).layer_bytes;
+    if (c->attention == FA_ATTENTION_GQA) cache /= fmin(ways, c->kv_heads); /* each board keeps its heads' */
+    fa_layer_bytes b = {.dense = fa_step_board_bytes(&s, &l->dense),
+                        .moe = fa_step_board_bytes(&s, &l->moe),
+                        .ends = fa_step_board_bytes(&s, &l->head),
+                        .cache = cache};
+    if (!q->draft) return b;
+    b.ends += fa_step_board_bytes(&s, &l->join) + (c->experts ? b.moe : b.dense);
+    b.end_cache = cache;
+    return b;
+}
+
+/* Fills stage after stage while none takes longer than `most` and it fits; the number of stages, or 0 when a layer alone is too large.
+ * The ends belong to the last stage. */
+static int32_t fill(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *b, double dense_s, double moe_s,
+                    double ends_s, double most) {
+    const fa_config *c = q->model;
+    const fa_capacity capacity = fa_layout_capacity(q->board);
+    double seconds = 0, weights = 0, cache = 0;
+    int32_t stages = 0;
+    out->board_bytes = 0;
+    for (int32_t i = 0; i < c->layers; i++) {
+        bool moe = fa_config_is_moe(c, i), last = i == c->layers - 1;
+        double t = (moe ? moe_s : dense_s) + (last ? ends_s : 0);
+        double w = (moe ? b->moe : b->dense) + (last ? b->ends : 0), k = b->cache + (last ? b->end_cache : 0);
+        if (!fits(&capacity, w, k)) return 0;
+        if (i == 0 || seconds + t > most || !fits(&capacity, weights + w, cache + k)) {
+            out->first[stages++] = i;
+            seconds = weights = cache = 0;
+        }
+        seconds += t;
+        weights += w;
+        cache += k;
+        out->board_bytes = fmax(out->board_bytes, weights + cache);
+    }
+    out->first[stages] = c->layers;
+    out->stages = stages;
+    return stages;
+}
+
+bool fa_layout_make(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *bytes, int32_t stages,
+                    double dense_s, double moe_s, double ends_s) {
+    double low = 0, high = (q->model->layers + 1) * fmax(dense_s, moe_s) + ends_s; /* more than all of it */
+    int32_t n = fill(out, q, bytes, dense_s, moe_s, ends_s, high);
+    if (n == 0 || n > stages) return false;
+    for (int i = 0; i < 40; i++) {
+        double middle = (low + high) / 2;
+        n = fill(out, q, bytes, dense_s, moe_s, ends_s, middle);
+        if (n && n <= stages)
+            high = middle;
+        else
+            low = middle;
+    }
+    return fill(out, q, bytes, dense_s, moe_s, ends_s, high) > 0;
+}
+
+int32_t fa_layout_stages(const fa_plan_request *q, const fa_layer_bytes *bytes) {
+    fa_layout layout;
+    return fill(&layout, q, bytes, 0, 0, 0, 1);
+}

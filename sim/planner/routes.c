@@ -1,0 +1,174 @@
+#include "sim/planner/routes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/json.h"
+
+/* p_r = min(1, scale * weight_r) with the scale that makes the sum top_k. Weights fall, so the capped ones come first. */
+static void fit(fa_routes *r) {
+    double rest = 0;
+    for (int i = 0; i < r->experts; i++) rest += r->p[i];
+    int capped = 0;
+    while (capped < r->top_k && r->p[capped] * (r->top_k - capped) > rest) rest -= r->p[capped++];
+    double scale = rest > 0 ? (r->top_k - capped) / rest : 0;
+    for (int i = 0; i < r->experts; i++) r->p[i] = i < capped ? 1 : fmin(1, r->p[i] * scale);
+}
+
+void fa_routes_zipf(fa_routes *r, const fa_config *c, double skew) {
+    *r = (fa_routes){.experts = c->experts, .top_k = c->top_k};
+    for (int i = 0; i < r->experts; i++) r->p[i] = pow(i + 1, -skew);
+    fit(r);
+}
+
+/* ---- traces ---- */
+
+typedef struct trace {
+    const fa_config *config;
+    double *visits;   /* [layers, experts] */
+    int64_t *tokens;  /* [layers] */
+    const char *path; /* for error texts */
+} trace;
+
+static fa_status count_line(trace *t, const json_t *line, fa_error *e) {
+    const fa_config *c = t->config;
+    int64_t layer;
+    fa_status s = fa_json_int(line, "layer", 0, c->layers + c->mtp_layers - 1, -1, &layer, t->path, e);
+    if (s) return s;
+    const json_t *experts = json_object_get(line, "experts");
+    size_t n = json_array_size(experts);
+    if (layer < 0 || n == 0 || n > (size_t)c->top_k)
+        return fa_fail(e, FA_EFORMAT, "%s: expected a layer and 1..%d experts", t->path, c->top_k);
+    if (layer >= c->layers) return FA_OK; /* multi-token prediction */
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_array_get(experts, i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= c->experts)
+            return fa_fail(e, FA_EFORMAT, "%s: expert ids must be in 0..%d", t->path, c->experts - 1);
+        t->visits[layer * c->experts + json_integer_value(id)] += 1;
+    }
+    t->tokens[layer]++;
+    return FA_OK;
+}
+
+static fa_status read_lines(trace *t, FILE *f, fa_error *e) {
+    char *text = NULL;
+    size_t capacity = 0;
+    ssize_t n;
+    fa_status s = FA_OK;
+    for (size_t number = 1; !s && (n = getline(&text, &capacity, f)) >= 0; number++) {
+        char name[FA_ERROR_TEXT];
+        json_t *line = NULL;
+        snprintf(name, sizeof name, "%.400s: line %zu", t->path, number);
+        const char *path = t->path;
+        t->path = name;
+        s = fa_json_parse(&line, text, (size_t)n, name, e);
+        if (!s) s = count_line(t, line, e);
+        t->path = path;
+        json_decref(line);
+    }
+    free(text);
+    if (!s && ferror(f)) s = fa_fail(e, FA_EIO, "%s: %m", t->path);
+    return s;
+}
+
+static int falling(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x < y) - (x > y);
+}
+
+/* Ranks each layer's experts and averages the probabilities of a rank. */
+static fa_status average(fa_routes *r, trace *t, fa_error *e) {
+    const fa_config *c = t->config;
+    int layers = 0;
+    for (int l = 0; l < c->layers; l++) {
+        if (!t->tokens[l]) continue;
+        double *visits = t->visits + (size_t)l * (size_t)c->experts;
+        qsort(visits, (size_t)c->experts, sizeof *visits, falling);
+        for (int i = 0; i < c->experts; i++) r->p[i] += visits[i] / (double)t->tokens[l];
+        layers++;
+    }
+    if (!layers) return fa_fail(e, FA_EFORMAT, "%s: no routes: expected the output of `fathom trace`", t->path);
+    for (int i = 0; i < c->experts; i++) r->p[i] /= layers;
+    fit(r);
+    return FA_OK;
+}
+
+fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa_error *e) {
+    if (!c->experts) return fa_fail(e, FA_EINVAL, "%s: this model has no experts, so a trace says nothing", path);
+    *r = (fa_routes){.experts = c->experts, .top_k = c->top_k};
+    FILE *f = fopen(path, "r");
+    if (!f) return fa_fail(e, FA_EIO, "%s: %m", path);
+    trace t = {.config = c,
+               .visits = calloc((size_t)c->layers * (size_t)c->experts, sizeof(double)),
+               .tokens = calloc((size_t)c->layers, sizeof(int64_t)),
+               .path = path};
+    fa_status s = t.visits && t.tokens ? read_lines(&t, f, e) : fa_fail(e, FA_ENOMEM, "%s: memory ran out", path);
+    if (!s) s = average(r, &t, e);
+    free(t.visits);
+    free(t.tokens);
+    fclose(f);
+    return s;
+}
+
+/* ---- load ---- */
+
+/* E[ceil(n / a_pass)] for n binomial(rows, p): the sum over j of P(n > j * a_pass). */
+static double expected_passes(double p, int32_t rows, int32_t a_pass) {
+    if (p >= 1) return ceil((double)rows / a_pass);
+    double term = pow(1 - p, rows), below = 0, expected = 0;               /* term: P(n = k); below: P(n <= k) */
+    if (term == 0) return rows * p / a_pass + 0.5 * (a_pass - 1) / a_pass; /* far from 0: ceil adds half a pass */
+    for (int32_t k = 0; k < rows; k++) {
+        below += term;
+        if (k % a_pass == 0) expected += fmax(0, 1 - below);
+        term *= p / (1 - p) * (rows - k) / (k + 1);
+    }
+    return expected;
+}
+
+/* The mean of the largest number of visited experts in a bin, bins taken as independent: the sum over m of
+ * 1 - product of P(bin has at most m). `seen`: probability of each expert. */
+static double expected_busiest(const double *seen, int32_t experts, int32_t bins) {
+    static const double negligible = 1e-9;
+    int32_t most = (experts + bins - 1) / bins;
+    double at_most[FA_ROUTES_EXPERTS + 1], chance[FA_ROUTES_EXPERTS + 1];
+    for (int32_t m = 0; m <= most; m++) at_most[m] = 1;
+    for (int32_t b = 0; b < bins && b < experts; b++) {
+        int32_t n = 0; /* experts of this bin so far; chance[k]: that k of them are visited */
+        chance[0] = 1;
+        for (int32_t i = b; i < experts; i += bins, n++) {
+            chance[n + 1] = chance[n] * seen[i];
+            for (int32_t k = n; k > 0; k--) chance[k] = chance[k] * (1 - seen[i]) + chance[k - 1] * seen[i];
+            chance[0] *= 1 - seen[i];
+        }
+        double sum = 0;
+        for (int32_t m = 0; m <= most; m++) {
+            sum += m <= n ? chance[m] : 0;
+            at_most[m] *= fmin(1, sum);
+        }
+    }
+    double mean = 0;
+    for (int32_t m = 0; m < most && 1 - at_most[m] > negligible; m++) mean += 1 - at_most[m];
+    return mean;
+}
+
+fa_load fa_routes_load(const fa_routes *r, int32_t rows, int32_t rows_a_pass, int32_t bins, int32_t resident) {
+    fa_load load = {0};
+    double seen[FA_ROUTES_EXPERTS];
+    for (int32_t i = 0; i < r->experts; i++) {
+        bool again = i && r->p[i] == r->p[i - 1];
+        seen[i] = again ? seen[i - 1] : -expm1(rows * log1p(-fmin(r->p[i], 1 - 1e-15)));
+        load.visited += seen[i];
+        if (i >= resident) load.absent += seen[i];
+    }
+    double each = 0;
+    for (int32_t i = 0; i < r->experts; i++) {
+        if (!i || r->p[i] != r->p[i - 1]) each = expected_passes(r->p[i], rows, rows_a_pass);
+        load.passes += each;
+    }
+    double even = 1.0 / bins;
+    double busiest = bins > 1 && load.visited > 0 ? expected_busiest(seen, r->experts, bins) / load.visited : 1;
+    load.busiest = fmin(1, fmax(even, busiest));
+    return load;
+}

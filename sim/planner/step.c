@@ -1,0 +1,273 @@
+#include "sim/planner/step.h"
+
+#include <math.h>
+
+#include "sim/device/time.h"
+
+void fa_spent_add(fa_spent *to, const fa_spent *more, double times) {
+    to->seconds += times * more->seconds;
+    for (int i = 0; i < FA_LIMIT_COUNT; i++) to->by[i] += times * more->by[i];
+    to->cycles += times * more->cycles;
+    to->weight_bytes += times * more->weight_bytes;
+    to->io_bytes += times * more->io_bytes;
+    to->link_bytes += times * more->link_bytes;
+    to->unit_seconds += times * more->unit_seconds;
+    to->first_seconds += times * more->first_seconds;
+    to->macs_fp8 += times * more->macs_fp8;
+    to->macs_fp32 += times * more->macs_fp32;
+    to->launches += times * more->launches;
+    to->joules += times * more->joules;
+}
+
+static int64_t share_of(int64_t n, int64_t parts) {
+    return (n + parts - 1) / parts;
+}
+
+static double positive(double x) {
+    return x > 0 ? x : 0;
+}
+
+/* ---- what the host does between ops ---- */
+
+static void spend(fa_spent *spent, fa_limit on, double seconds) {
+    spent->seconds += seconds;
+    spent->by[on] += seconds;
+}
+
+/* `bytes` between the host and each of the boards, whose links work at the same time. */
+static void transfer(const fa_step *s, fa_spent *spent, double bytes, bool to_card) {
+    spend(spent, FA_LIMIT_LINK, sim_transfer_seconds(s->board, bytes, to_card));
+    spent->link_bytes += bytes * s->ways;
+}
+
+/* Every host sends its part of `bytes` to the others, where the boards sit in more than one. */
+static void exchange(const fa_step *s, fa_spent *spent, double bytes) {
+    double hosts = (double)share_of(s->ways, s->hosts->boards_per_host);
+    if (hosts <= 1) return;
+    spend(spent, FA_LIMIT_NETWORK,
+          s->hosts->network_latency_s + bytes * (hosts - 1) / hosts / s->hosts->network_bytes_per_s);
+}
+
+/* before: the op whose results are brought together; MLPs of one board give all of a row. */
+static void gather(const fa_step *s, const fa_work *before, fa_spent *spent) {
+    if (s->ways == 1) return;
+    double values =
+        before->kind == FA_WORK_ATTENTION
+            ? (double)s->model->heads * (s->model->attention == FA_ATTENTION_MLA ? s->model->v_dim : s->model->head_dim)
+            : (double)(before->kind == FA_WORK_MLP ? before->inputs : before->outputs);
+    double bytes = 4 * s->rows * values;
+    transfer(s, spent, before->share == FA_SHARE_ONE ? bytes : bytes / s->ways, false);
+    exchange(s, spent, bytes);
+    transfer(s, spent, bytes, true);
+}
+
+static void route(const fa_step *s, fa_spent *spent) {
+    double scores = 4.0 * s->rows * s->model->experts, routes = 8.0 * s->rows * s->model->top_k;
+    transfer(s, spent, scores / s->ways, false);
+    exchange(s, spent, scores);
+    spend(spent, FA_LIMIT_HOST, s->rows * s->hosts->route_s);
+    transfer(s, spent, routes, true);
+}
+
+/* On one board the sum stays on the card. */
+static void sum_experts(const fa_step *s, fa_spent *spent) {
+    if (s->ways == 1) return;
+    const fa_config *c = s->model;
+    double row = 4.0 * c->hidden, all = s->rows * row * (c->top_k + (c->shared_experts > 0));
+    double busiest = fa_routes_load(s->routes, s->rows, 1, s->ways, c->experts).busiest;
+    transfer(s, spent, all * busiest, false);
+    exchange(s, spent, all);
+    spend(spent, FA_LIMIT_HOST, all / s->hosts->sum_bytes_per_s);
+    transfer(s, spent, s->rows * row, true);
+}
+
+static void host_part(const fa_step *s, const fa_work *w, const fa_work *before, fa_spent *spent) {
+    switch (w->before) {
+    case FA_HOST_NOTHING: return;
+    case FA_HOST_GATHER: gather(s, before, spent); return;
+    case FA_HOST_ROUTE: route(s, spent); return;
+    case FA_HOST_SUM: sum_experts(s, spent); return;
+    }
+}
+
+/* Experts that are not on the boards come over the link while nothing else runs. Boards of a node share its memory. */
+static void fetch(const fa_step *s, const fa_work *w, double absent, fa_spent *spent) {
+    if (absent <= 0) return;
+    const fa_hosts *h = s->hosts;
+    double bytes = absent * fa_work_bytes(s->model, w) / s->model->experts / s->ways;
+    int64_t of_node = share_of(s->ways < h->boards_per_host ? s->ways : h->boards_per_host, h->nodes);
+    double far = h->nodes > 1 ? h->far_share : 1; /* experts lie on all nodes, boards on one each */
+    double memory = h->node_bytes_per_s / (double)of_node * h->nodes / (1 + (h->nodes - 1) / far);
+    double seconds = sim_transfer_seconds(s->board, bytes, true);
+    spend(spent, FA_LIMIT_FETCH, fmax(seconds, bytes / memory));
+    spent->link_bytes += bytes * s->ways;
+}
+
+/* ---- kernels ---- */
+
+/* One op as launches: what one unit does, and how much that is in all. */
+typedef struct fa_launches {
+    hls_cost unit; /* of the busiest unit */
+    double units;  /* units that do as much, over all boards: the total is unit * units */
+    fa_limit pipelines;
+} fa_launches;
+
+/* The build as the cost functions see it: ports that carry as many more codes a cycle as these are smaller than a byte. */
+static hls_build build_of(const fa_step *s) {
+    hls_build b = sim_build(s->board);
+    if (s->code_bits) b.port_bytes = b.port_bytes * 8 / s->code_bits;
+    return b;
+}
+
+/* Units that divide an op's outputs or heads between them. */
+static int64_t sharers(const fa_step *s, const fa_work *w) {
+    return (int64_t)s->board->build.units * (w->share == FA_SHARE_OUTPUTS ? s->ways : 1);
+}
+
+/* Boards that do the op; each of them all its units. */
+static double boards_at(const fa_step *s, const fa_work *w) {
+    return w->share == FA_SHARE_ONE ? 1 : s->ways;
+}
+
+static fa_launches matmul(const fa_step *s, const fa_work *w, const hls_build *b) {
+    int64_t rows = w->type == HLS_BF16 && w->outputs == s->model->vocab ? (int64_t)ceil(s->logits) : s->rows;
+    int64_t outputs = share_of(w->outputs, sharers(s, w));
+    return (fa_launches){.unit = hls_cost_matmul(b, w->type, s->w8a8, rows, outputs, w->inputs),
+                         .units = boards_at(s, w) * s->board->build.units,
+                         .pipelines = FA_LIMIT_MATMUL};
+}
+
+static fa_launches attention(const fa_step *s, const fa_work *w, const hls_build *b) {
+    const fa_config *c = s->model;
+    int64_t n = sharers(s, w), heads = share_of(c->heads, n), kv_heads = share_of(c->kv_heads, n);
+    int32_t row_bytes = fa_model_cache(c, s->cache).row_bytes;
+    hls_cost cost;
+    if (c->attention == FA_ATTENTION_MLA)
+        cost = hls_cost_mla(b, w->type, w->type, row_bytes, s->rows, s->context, heads, c->nope_dim, c->rope_dim,
+                            c->v_dim, c->kv_rank);
+    else
+        cost = hls_cost_gqa(b, (int32_t)(row_bytes * kv_heads / c->kv_heads), s->rows, s->context, heads, kv_heads,
+                            c->head_dim);
+    return (fa_launches){
+        .unit = cost, .units = boards_at(s, w) * s->board->build.units, .pipelines = FA_LIMIT_ATTENTION};
+}
+
+/* Whole experts lie on units: the unit with the most passes is waited for. */
+static fa_launches experts(const fa_step *s, const fa_work *w, const hls_build *b, fa_spent *spent) {
+    int32_t bins = s->ways * s->board->build.units;
+    fa_load load = fa_routes_load(s->routes, s->rows, b->rows, bins, s->resident);
+    fetch(s, w, load.absent, spent);
+    const hls_weight types[3] = {w->type, w->type, w->type};
+    double routes = (double)s->rows * s->model->top_k;
+    hls_cost cost = hls_cost_experts(b, types, s->w8a8, s->rows, load.passes * load.busiest, routes * load.busiest,
+                                     w->inputs, w->outputs);
+    return (fa_launches){.unit = cost, .units = 1 / load.busiest, .pipelines = FA_LIMIT_MATMUL};
+}
+
+static fa_launches mlp(const fa_step *s, const fa_work *w, const hls_build *b) {
+    const hls_weight types[3] = {w->type, w->type, w->type};
+    hls_cost cost = hls_cost_experts(b, types, s->w8a8, s->rows, (double)share_of(s->rows, b->rows), s->rows, w->inputs,
+                                     w->outputs);
+    return (fa_launches){.unit = cost, .units = 1, .pipelines = FA_LIMIT_MATMUL};
+}
+
+/* On the first unit of a board. */
+static fa_launches rowwise(const fa_step *s, const fa_work *w, const hls_build *b) {
+    int64_t ways = w->share == FA_SHARE_OUTPUTS ? s->ways : 1;
+    return (fa_launches){.unit = hls_cost_rowwise(b, s->rows, share_of(w->outputs, ways)),
+                         .units = boards_at(s, w),
+                         .pipelines = FA_LIMIT_ROWWISE};
+}
+
+static fa_launches launches_of(const fa_step *s, const fa_work *w, fa_spent *spent) {
+    hls_build b = build_of(s);
+    switch (w->kind) {
+    case FA_WORK_MATMUL: return matmul(s, w, &b);
+    case FA_WORK_EXPERTS: return experts(s, w, &b, spent);
+    case FA_WORK_MLP: return mlp(s, w, &b);
+    case FA_WORK_ATTENTION: return attention(s, w, &b);
+    case FA_WORK_ROWWISE: break;
+    }
+    return rowwise(s, w, &b);
+}
+
+static void spend_launches(const fa_step *s, const fa_launches *l, fa_spent *spent) {
+    double kernel = sim_launch_seconds(s->board, &l->unit);
+    spent->seconds += fa_launch_parts(s->board, &l->unit, l->pipelines, spent->by);
+    spent->cycles += kernel * s->board->build.clock_hz;
+    spent->launches += 1;
+    spent->weight_bytes += l->unit.weight_bytes * l->units;
+    spent->io_bytes += l->unit.io_bytes * l->units;
+    spent->unit_seconds += kernel * l->units;
+    if (l->pipelines == FA_LIMIT_ROWWISE) spent->first_seconds += kernel * l->units;
+    spent->macs_fp8 += l->unit.macs_fp8 * l->units;
+    spent->macs_fp32 += l->unit.macs_fp32 * l->units;
+    spent->joules += sim_launch_joules(s->board, &l->unit) * l->units;
+}
+
+/* HLS_COMBINE on one unit: `rows` rows, each the sum of `terms` others. */
+static void combine(const fa_step *s, int64_t rows, int64_t terms, fa_spent *spent) {
+    hls_build b = sim_build(s->board);
+    fa_launches l = {.unit = hls_cost_rowwise(&b, rows, (2 * terms + 1) * s->model->hidden),
+                     .units = 1,
+                     .pipelines = FA_LIMIT_ROWWISE};
+    spend_launches(s, &l, spent);
+}
+
+/* Where a board's experts lie on several units, each writes what its routes give to rows of their own: copies of x before (one
+ * row is read in place), the sum in the order of the routes after (host/backend/board/experts.c). */
+static void run(const fa_step *s, const fa_work *w, fa_spent *spent) {
+    bool spread = w->kind == FA_WORK_EXPERTS && s->board->build.units > 1 && s->ways == 1;
+    if (spread && s->rows > 1) combine(s, (int64_t)s->rows * s->model->top_k, 1, spent);
+    fa_launches l = launches_of(s, w, spent);
+    if (s->code_bytes > 0) l.unit.weight_bytes *= s->code_bytes;
+    if (s->on_chip) l.unit.io_bytes = 0;
+    if (s->on_chip && w->kind == FA_WORK_ROWWISE) l.unit.bursts = 0;
+    spend_launches(s, &l, spent);
+    if (spread) combine(s, s->rows, s->model->top_k, spent);
+}
+
+void fa_step_list(const fa_step *s, const fa_work_list *list, fa_spent *spent, fa_step_watch *watch, void *ctx) {
+    double start = spent->seconds;
+    for (int i = 0; i < list->n; i++) {
+        const fa_work *w = &list->item[i];
+        fa_spent op = {0};
+        if (i) host_part(s, w, &list->item[i - 1], &op);
+        run(s, w, &op);
+        if (watch) watch(ctx, w, spent->seconds - start, &op);
+        fa_spent_add(spent, &op, 1);
+    }
+}
+
+void fa_step_enter(const fa_step *s, bool from_boards, fa_spent *spent) {
+    double bytes = 4.0 * s->rows * s->model->hidden;
+    if (from_boards) {
+        transfer(s, spent, bytes / s->ways, false);
+        spend(spent, FA_LIMIT_NETWORK, s->hosts->network_latency_s + bytes / s->hosts->network_bytes_per_s);
+    }
+    transfer(s, spent, bytes, true);
+}
+
+void fa_step_leave(const fa_step *s, fa_spent *spent) {
+    transfer(s, spent, 4 * s->logits * s->model->vocab / s->ways, false);
+}
+
+double fa_step_board_bytes(const fa_step *s, const fa_work_list *list) {
+    double bytes = 0;
+    for (int i = 0; i < list->n; i++) {
+        const fa_work *w = &list->item[i];
+        double all = fa_work_bytes(s->model, w), experts = s->model->experts;
+        if (w->share == FA_SHARE_OUTPUTS) all /= s->ways;
+        if (w->share == FA_SHARE_EXPERTS) all *= (double)share_of(s->resident, s->ways) / experts;
+        bytes += all;
+    }
+    return bytes;
+}
+
+double fa_step_host_bytes(const fa_step *s, const fa_work_list *list) {
+    double bytes = 0;
+    for (int i = 0; i < list->n; i++)
+        if (list->item[i].share == FA_SHARE_EXPERTS)
+            bytes += fa_work_bytes(s->model, &list->item[i]) * positive(1 - (double)s->resident / s->model->experts);
+    return bytes;
+}
