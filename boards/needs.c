@@ -45,44 +45,78 @@ typedef struct operators {
 
 typedef enum kernel_id { MATMUL, EXPERTS, MLA, GQA, ROWWISE, KERNELS } kernel_id;
 
-/* Every operator that an unrolled or pipelined loop keeps busy, by what it is multiplied with. */
+/* What an unrolled loop repeats: `operators` are those of one turn of it. */
+typedef enum multiple {
+    OF_DOT,     /* pairs of row and port: rule 2 at the end of a block of codes */
+    OF_PRODUCT, /* HLS_DOT_GROUPS: 16 lanes of an ordered product */
+    OF_ABSORB,  /* HLS_ABSORB_GROUPS: 16 lanes of the query's product with kv_b */
+    OF_HEAD,    /* HLS_GROUPS: 16 lanes of scores and 16 of values */
+    OF_EXP,     /* HLS_EXP_UNITS */
+    ONCE,       /* words of 16: biases, quantising, silu, routes, cached values, ends of attention, norms, rotations */
+    MULTIPLES
+} multiple;
+
 static const struct kernel {
     const char *name;
     bool weights, fp8;
-    operators of_dot;   /* ports * rows: rule 2 of a block */
-    operators of_lane;  /* lanes_fp32 */
-    operators of_group; /* 16 of those */
-    operators of_exp;   /* HLS_EXP_UNITS of attention */
-    operators
-        fixed; /* words of 16: biases, quantising, silu, routes, cached values, ends of attention, norms, rotations */
+    operators of[MULTIPLES];
 } kernels[KERNELS] = {
-    [MATMUL] = {.name = "fathom_matmul",
-                .weights = true,
-                .fp8 = true,
-                .of_dot = {.add = 1, .mul = 2},
-                .of_lane = {.add = 1, .mul = 2},
-                .of_group = {.tree = 1},
-                .fixed = {.add = 16, .div = 17}},
-    [EXPERTS] = {.name = "fathom_experts",
-                 .weights = true,
-                 .fp8 = true,
-                 .of_dot = {.add = 1, .mul = 2},
-                 .of_lane = {.add = 1, .mul = 2},
-                 .of_group = {.tree = 1},
-                 .fixed = {.add = 24, .mul = 24, .div = 42, .exp = 8}},
-    [MLA] = {.name = "fathom_mla",
-             .weights = true,
-             .of_lane = {.add = 4, .mul = 7}, /* two products with kv_b, scores, values */
-             .of_group = {.mul = 1, .tree = 2},
-             .of_exp = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
-             .fixed = {.mul = 32, .div = 16, .tree = 2}},
-    [GQA] = {.name = "fathom_gqa",
-             .of_lane = {.add = 2, .mul = 3},
-             .of_group = {.mul = 1, .tree = 1},
-             .of_exp = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
-             .fixed = {.mul = 32, .div = 16}},
-    [ROWWISE] = {.name = "fathom_rowwise", .fixed = {.add = 36, .mul = 68, .div = 20, .tree = 1}},
+    [MATMUL] = {"fathom_matmul",
+                true,
+                true,
+                {[OF_DOT] = {.add = 1, .mul = 2},
+                 [OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
+                 [ONCE] = {.add = 16, .div = 17}}},
+    [EXPERTS] = {"fathom_experts",
+                 true,
+                 true,
+                 {[OF_DOT] = {.add = 1, .mul = 2},
+                  [OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
+                  [ONCE] = {.add = 24, .mul = 24, .div = 42, .exp = 8}}},
+    [MLA] = {"fathom_mla",
+             true,
+             false,
+             {[OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
+              [OF_ABSORB] = {.add = 16, .mul = 32},
+              [OF_HEAD] = {.add = 32, .mul = 49, .tree = 1},
+              [OF_EXP] = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
+              [ONCE] = {.mul = 32, .div = 16, .tree = 2}}},
+    [GQA] = {"fathom_gqa",
+             false,
+             false,
+             {[OF_HEAD] = {.add = 32, .mul = 49, .tree = 1},
+              [OF_EXP] = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
+              [ONCE] = {.mul = 32, .div = 16}}},
+    [ROWWISE] = {"fathom_rowwise", false, false, {[ONCE] = {.add = 36, .mul = 68, .div = 20, .tree = 1}}},
 };
+
+static int32_t parts(int32_t n, int32_t of) {
+    return (n + of - 1) / of;
+}
+
+/* HLS_GROUPS, HLS_DOT_GROUPS and HLS_ABSORB_GROUPS of the build. */
+static int32_t groups_of(const fa_board_build *d) {
+    return d->lanes_fp32 / LANES;
+}
+
+static int32_t dot_groups(const fa_board_build *d) {
+    return groups_of(d) < d->rows * d->ports ? groups_of(d) : d->rows * d->ports;
+}
+
+static int32_t absorb_groups(const fa_board_build *d) {
+    return groups_of(d) < 4 * d->rows ? groups_of(d) : 4 * d->rows;
+}
+
+static int32_t times(const fa_board_build *d, multiple m) {
+    switch (m) {
+    case OF_DOT: return d->ports * d->rows;
+    case OF_PRODUCT: return dot_groups(d);
+    case OF_ABSORB: return absorb_groups(d);
+    case OF_HEAD: return groups_of(d);
+    case OF_EXP: return parts(groups_of(d), 8);
+    default: return 1;
+    }
+}
 
 static void add(fa_resources *sum, const fa_resources *one, double times) {
     sum->lut += one->lut * times;
@@ -114,10 +148,6 @@ static void add_fp8(fa_resources *sum, const fa_board_build *d) {
 
 typedef enum storage { BLOCK, ULTRA } storage;
 
-static int32_t parts(int32_t n, int32_t of) {
-    return (n + of - 1) / of;
-}
-
 /* `copies` arrays of `depth` words of `bits`. Half a block RAM is 512 deep and 36 wide, an UltraRAM 4096 and 72, a LUT 64 and
  * 1; small arrays go to LUTs. */
 static void add_buffer(fa_resources *sum, double copies, int32_t bits, int32_t depth, storage s) {
@@ -129,20 +159,23 @@ static void add_buffer(fa_resources *sum, double copies, int32_t bits, int32_t d
         sum->bram += copies * parts(bits, 36) * 0.5 * parts(depth, 512);
 }
 
-static int32_t groups_of(const fa_board_build *d) {
-    return d->lanes_fp32 / LANES;
-}
-
 /* Arrays that are partitioned over groups of heads share the words of `depth` among them. */
 static void add_by_group(fa_resources *sum, const fa_board_build *d, double copies, int32_t depth, storage s) {
     add_buffer(sum, copies * groups_of(d), WORD_BITS, parts(depth, groups_of(d)), s);
 }
 
-/* ordered.h: two chunks of every port, the partial sums of a tile, the scales. */
+/* Two chunks of every port, and the scales of its tile. */
+static void add_chunks(fa_resources *sum, const fa_board_build *d, int32_t scales, storage s) {
+    add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, s);
+    add_buffer(sum, (double)d->ports * LANES * scales, 32, MAX_BLOCKS / LANES, BLOCK);
+}
+
+/* ordered.h: chunks, the partial sums of a tile, the sums. */
 static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d) {
-    add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, BLOCK);
-    add_buffer(sum, (double)d->rows * d->ports * LANES, 32, HLS_TILE, BLOCK);
-    add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
+    int32_t turns = parts(d->rows * d->ports, dot_groups(d));
+    add_chunks(sum, d, 1, BLOCK);
+    add_buffer(sum, (double)dot_groups(d) * LANES, 32, turns * HLS_TILE, BLOCK);
+    add_buffer(sum, (double)dot_groups(d) * turns, 32, HLS_TILE, BLOCK);
 }
 
 /* pass.h: rows, their codes and scales, sums of codes, and the stream of results; `rows_kept` rows of FP32 for each. */
@@ -161,8 +194,7 @@ static void add_product_buffers(fa_resources *sum, const fa_board_build *d, doub
 static void add_page_buffers(fa_resources *sum, const fa_board_build *d) {
     add_buffer(sum, d->lanes_fp32, 32, HLS_PAGE, BLOCK);
     add_buffer(sum, 2.0 * groups_of(d), 32, HLS_PAGE, BLOCK);
-    add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
-    add_buffer(sum, 1, WORD_BITS, HLS_PAGE * PART_WORDS, BLOCK);
+    add_buffer(sum, 2, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
 }
 
 static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
@@ -171,18 +203,18 @@ static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k)
     case EXPERTS: add_product_buffers(sum, d, 2); break;
     case MLA:
         add_ordered_buffers(sum, d);
-        add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, BLOCK); /* tiles of k */
+        add_chunks(sum, d, 2, ULTRA);
+        add_buffer(sum, absorb_groups(d), WORD_BITS, LANES * parts(d->rows, absorb_groups(d)) * VALUE_WORDS, BLOCK);
         add_buffer(sum, d->rows, WORD_BITS, HLS_ROW_WORDS, ULTRA);
-        add_by_group(sum, d, d->rows, HLS_MAX_HEADS * KEY_WORDS, ULTRA);           /* query */
-        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA);               /* acc */
-        add_buffer(sum, 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);                /* pages */
-        add_buffer(sum, d->rows * 4.0, WORD_BITS, LANES * VALUE_WORDS / 4, BLOCK); /* partial sums of v */
+        add_by_group(sum, d, d->rows, HLS_MAX_HEADS * KEY_WORDS, ULTRA); /* query */
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA);     /* acc */
+        add_buffer(sum, 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);      /* pages */
         add_page_buffers(sum, d);
         break;
     case GQA:
-        add_by_group(sum, d, 1, HLS_MAX_HEADS * KEY_WORDS, BLOCK);
-        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, BLOCK);
-        add_buffer(sum, 4, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * KEY_WORDS, ULTRA);   /* query */
+        add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA); /* out */
+        add_buffer(sum, 4, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);  /* pages */
         add_page_buffers(sum, d);
         break;
     case ROWWISE: add_buffer(sum, 1, WORD_BITS, HLS_CODE_WORDS, BLOCK); break;
@@ -196,11 +228,7 @@ static void add_kernel(fa_resources *sum, const fa_board *b, const fa_board_buil
     const struct kernel *k = &kernels[id];
     const operator_costs *c = b->dsp58 ? &dsp58 : &dsp48;
     if (k->fp8) add_fp8(sum, d);
-    add_operators(sum, c, &k->of_dot, (double)d->ports * d->rows);
-    add_operators(sum, c, &k->of_lane, d->lanes_fp32);
-    add_operators(sum, c, &k->of_group, groups_of(d));
-    add_operators(sum, c, &k->of_exp, parts(groups_of(d), 8));
-    add_operators(sum, c, &k->fixed, 1);
+    for (int m = 0; m < MULTIPLES; m++) add_operators(sum, c, &k->of[m], times(d, (multiple)m));
     if (k->weights) {
         add(sum, &wide_port, d->ports);
         add_buffer(sum, d->ports, WORD_BITS, READ_WORDS, BLOCK);

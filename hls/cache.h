@@ -48,6 +48,7 @@ static inline void hls_read_part(const hls_word *pool, int64_t page, int32_t row
 #pragma HLS AGGREGATE variable = raw
 #pragma HLS AGGREGATE variable = scale
 #pragma HLS BIND_STORAGE variable = raw type = ram_2p impl = uram
+#pragma HLS BIND_STORAGE variable = scale type = ram_2p impl = uram
     const int32_t per_unit = 4 / part.type, block0 = part.first / HLS_BLOCK;
     const int32_t skip = part.first % per_unit, units = (skip + part.n + per_unit - 1) / per_unit;
     const int64_t codes_at = page + part.at + part.first / per_unit, scales_at = page + part.scales + block0;

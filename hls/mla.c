@@ -116,6 +116,8 @@ static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank,
 #pragma HLS AGGREGATE variable = even
 #pragma HLS AGGREGATE variable = odd
 #pragma HLS AGGREGATE variable = partial
+#pragma HLS BIND_STORAGE variable = even type = ram_2p impl = uram
+#pragma HLS BIND_STORAGE variable = odd type = ram_2p impl = uram
     float even_scale[HLS_PORTS][HLS_MAX_BLOCKS], odd_scale[HLS_PORTS][HLS_MAX_BLOCKS];
 #pragma HLS ARRAY_PARTITION variable = even complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = odd complete dim = 2

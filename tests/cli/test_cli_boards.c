@@ -115,11 +115,11 @@ static void configurations_are_written(void *arg) {
     CHECK(o.status == 0 && !*o.err, "%s", o.err);
     static const char *const wanted[] = {"platform=xilinx_u280_gen3x16_xdma_1_202211_1\n",
                                          "kernel_frequency=250\n",
-                                         "define=HLS_PORTS=8\n",
+                                         "define=HLS_PORTS=16\n",
                                          "define=HLS_PORT_BYTES=64\n",
                                          "[connectivity]\n",
                                          "nk=fathom_matmul:1\n",
-                                         "sp=fathom_matmul_1.m_axi_w0:HBM[0:3]\n",
+                                         "sp=fathom_matmul_1.m_axi_w0:HBM[0:1]\n",
                                          "sp=fathom_mla_1.m_axi_io:DDR[0:1]\n",
                                          "slr=fathom_"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) CHECK(strstr(o.out, wanted[i]), "no %s", wanted[i]);

@@ -67,7 +67,7 @@ static const bad_file bad_files[] = {
      {"board.platform is missing"}},
     {"more usable than there is", 0, "dsp = 8376", "dsp = 9376", {"9376 is more than fabric.dsp, 9024"}},
     {"full power below idle", 0, "full_w = 115", "full_w = 11.5", {"power.full_w", "less than power.idle_w"}},
-    {"seven ports", 0, "ports = 8", "ports = 7", {"build.ports", "1, 2, 4, 8 or 16, found 7"}},
+    {"seven ports", 0, "ports = 16", "ports = 7", {"build.ports", "1, 2, 4, 8 or 16, found 7"}},
     {"ports of 48 bytes", 0, "port_bytes = 64", "port_bytes = 48", {"build.port_bytes", "32 or 64, found 48"}},
     {"17 FP32 lanes", 0, "lanes_fp32 = 32", "lanes_fp32 = 17", {"build.lanes_fp32", "multiple of 16, found 17"}},
     {"io in a memory that is not there", 0, "io = memory", "io = memory2", {"build.io", "no [memory2]"}},
@@ -172,7 +172,7 @@ static void keys_become_si_units(void *arg) {
     CHECK(b.bank[0].bank_bytes == INT64_C(512) << 20 && fa_board_bytes(&b) == INT64_C(16) << 30);
     CHECK(b.bank[0].peak_bytes_per_s == 14.375e9 && fabs(b.bank[0].read_latency_s - 280e-9) < 1e-15);
     CHECK(b.to_card_bytes_per_s == 11.6e9 && fabs(b.launch_s - 10.2e-6) < 1e-12 && b.price_usd == 4747);
-    CHECK(b.build.clock_hz == 250e6 && b.build.ports == 8 && b.build.port_bytes == 64 && b.rent_usd_per_h == 0);
+    CHECK(b.build.clock_hz == 250e6 && b.build.ports == 16 && b.build.port_bytes == 64 && b.rent_usd_per_h == 0);
 }
 
 static void assumptions_are_known(void *arg) {
