@@ -21,7 +21,7 @@ enum {
     HLS_RTL_ACCUMULATOR_LUT = 30,
     HLS_RTL_ACCUMULATOR_FF = 60,
     /* fp8_to_fp32, per dot unit */
-    HLS_RTL_TO_FP32_LUT = 144,
+    HLS_RTL_TO_FP32_LUT = 150,
     HLS_RTL_TO_FP32_FF = 100,
     /* fp8_decode_dsp, per operand code, for products in DSPs */
     HLS_RTL_DECODE_DSP_LUT = 28,

@@ -18,14 +18,14 @@ module fp8_to_fp32 (
     wire [28:0] n4 = n8[28:25] == 0 ? {n8[24:0], 4'd0} : n8;
     wire [28:0] n2 = n4[28:27] == 0 ? {n4[26:0], 2'd0} : n4;
     wire [28:0] n1 = n2[28] ? n2 : {n2[27:0], 1'd0};
-    wire [4:0] zeros = {magnitude[28:13] == 0, n16[28:21] == 0, n8[28:25] == 0, n4[28:27] == 0, ~n2[28]};
     reg sign2;
     reg [28:0] normal;
     reg [7:0] exponent;
     always @(posedge clk) begin
         sign2 <= sign1;
         normal <= n1;
-        exponent <= 8'd151 - {3'd0, zeros};  // 127 + 24
+        exponent <= 8'd151  // 127 + 24
+            - {3'd0, magnitude[28:13] == 0, n16[28:21] == 0, n8[28:25] == 0, n4[28:27] == 0, ~n2[28]};
     end
 
     // third cycle: 24 bits stay; a carry out of the fraction raises the exponent
