@@ -7,13 +7,13 @@
 static const double usable_share = 0.98;
 
 void fa_lists_of(fa_lists *l, const fa_plan_request *q) {
-    fa_work_layer(&l->dense, q->model, false, q->types);
+    fa_plan_layer_ops(&l->dense, q->model, false, q->types);
     if (q->model->experts)
-        fa_work_layer(&l->moe, q->model, true, q->types);
+        fa_plan_layer_ops(&l->moe, q->model, true, q->types);
     else
-        l->moe = (fa_work_list){0};
-    fa_work_head(&l->head, q->model, q->types);
-    fa_work_join(&l->join, q->model, q->types);
+        l->moe = (fa_plan_ops){0};
+    fa_plan_head_ops(&l->head, q->model, q->types);
+    fa_plan_join_ops(&l->join, q->model, q->types);
 }
 
 fa_capacity fa_layout_capacity(const fa_board *b) {
@@ -32,16 +32,16 @@ static bool fits(const fa_capacity *c, double weights, double cache) {
 fa_layer_bytes fa_layout_bytes(const fa_plan_request *q, const fa_lists *l, int32_t ways, int32_t sequences,
                                int32_t resident) {
     const fa_config *c = q->model;
-    fa_step s = {.model = c, .board = q->board, .ways = ways, .resident = resident};
+    fa_plan_step s = {.model = c, .board = q->board, .ways = ways, .resident = resident};
     double pages = ceil((double)q->context / FA_PAGE_POSITIONS);
     double cache = sequences * pages * (double)fa_model_cache(c, q->cache).layer_bytes;
     if (c->attention == FA_ATTENTION_GQA) cache /= fmin(ways, c->kv_heads); /* each board keeps its heads' */
-    fa_layer_bytes b = {.dense = fa_step_board_bytes(&s, &l->dense),
-                        .moe = fa_step_board_bytes(&s, &l->moe),
-                        .ends = fa_step_board_bytes(&s, &l->head),
+    fa_layer_bytes b = {.dense = fa_plan_step_board_bytes(&s, &l->dense),
+                        .moe = fa_plan_step_board_bytes(&s, &l->moe),
+                        .ends = fa_plan_step_board_bytes(&s, &l->head),
                         .cache = cache};
     if (!q->draft) return b;
-    b.ends += fa_step_board_bytes(&s, &l->join) + (c->experts ? b.moe : b.dense);
+    b.ends += fa_plan_step_board_bytes(&s, &l->join) + (c->experts ? b.moe : b.dense);
     b.end_cache = cache;
     return b;
 }

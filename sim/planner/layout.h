@@ -8,7 +8,7 @@ enum { FA_PLAN_LAYERS = 1024 + 16 };
 
 /* The kinds of lists that a pass consists of. */
 typedef struct fa_lists {
-    fa_work_list dense, moe, head, join;
+    fa_plan_ops dense, moe, head, join;
 } fa_lists;
 
 void fa_lists_of(fa_lists *l, const fa_plan_request *q);

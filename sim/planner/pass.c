@@ -8,44 +8,44 @@ int32_t fa_moe_layers(const fa_config *c) {
     return n;
 }
 
-fa_step fa_pass_step(const fa_planner *p, int32_t rows, double context, double logits) {
+fa_plan_step fa_pass_step(const fa_planner *p, int32_t rows, double context, double logits) {
     const fa_plan_request *q = p->q;
-    return (fa_step){.model = q->model,
-                     .board = q->board,
-                     .hosts = &q->hosts,
-                     .routes = q->routes,
-                     .types = q->types,
-                     .cache = q->cache,
-                     .w8a8 = q->w8a8,
-                     .ways = p->split.ways,
-                     .rows = rows,
-                     .context = context,
-                     .logits = logits,
-                     .resident = p->resident};
+    return (fa_plan_step){.model = q->model,
+                          .board = q->board,
+                          .hosts = &q->hosts,
+                          .routes = q->routes,
+                          .types = q->types,
+                          .cache = q->cache,
+                          .w8a8 = q->w8a8,
+                          .ways = p->split.ways,
+                          .rows = rows,
+                          .context = context,
+                          .logits = logits,
+                          .resident = p->resident};
 }
 
-void fa_pass_drafts(const fa_planner *p, const fa_step *s, int32_t sequences, fa_spent *spent) {
-    fa_step one = *s;
+void fa_pass_drafts(const fa_planner *p, const fa_plan_step *s, int32_t sequences, fa_spent *spent) {
+    fa_plan_step one = *s;
     one.rows = sequences;
     one.logits = sequences;
     for (int i = 0; i < p->q->draft; i++) {
-        fa_step_enter(&one, false, spent);
-        fa_step_list(&one, &p->lists.join, spent, NULL, NULL);
-        fa_step_list(&one, p->q->model->experts ? &p->lists.moe : &p->lists.dense, spent, NULL, NULL);
-        fa_step_list(&one, &p->lists.head, spent, NULL, NULL);
-        fa_step_leave(&one, spent);
+        fa_plan_step_enter(&one, false, spent);
+        fa_plan_step_ops(&one, &p->lists.join, spent, NULL, NULL);
+        fa_plan_step_ops(&one, p->q->model->experts ? &p->lists.moe : &p->lists.dense, spent, NULL, NULL);
+        fa_plan_step_ops(&one, &p->lists.head, spent, NULL, NULL);
+        fa_plan_step_leave(&one, spent);
     }
 }
 
-fa_parts fa_pass_parts(const fa_planner *p, const fa_step *s, int32_t drafting) {
+fa_parts fa_pass_parts(const fa_planner *p, const fa_plan_step *s, int32_t drafting) {
     fa_parts t = {.made = true};
-    fa_step_list(s, &p->lists.dense, &t.dense, NULL, NULL);
-    if (p->q->model->experts) fa_step_list(s, &p->lists.moe, &t.moe, NULL, NULL);
-    fa_step_enter(s, false, &t.enter);
-    fa_step_enter(s, true, &t.hop);
+    fa_plan_step_ops(s, &p->lists.dense, &t.dense, NULL, NULL);
+    if (p->q->model->experts) fa_plan_step_ops(s, &p->lists.moe, &t.moe, NULL, NULL);
+    fa_plan_step_enter(s, false, &t.enter);
+    fa_plan_step_enter(s, true, &t.hop);
     if (s->logits > 0) {
-        fa_step_list(s, &p->lists.head, &t.end, NULL, NULL);
-        fa_step_leave(s, &t.end);
+        fa_plan_step_ops(s, &p->lists.head, &t.end, NULL, NULL);
+        fa_plan_step_leave(s, &t.end);
     }
     if (drafting) fa_pass_drafts(p, s, drafting, &t.end);
     return t;

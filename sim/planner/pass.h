@@ -30,11 +30,11 @@ typedef struct fa_pass {
 int32_t fa_moe_layers(const fa_config *c);
 
 /* `rows` rows that see `context` positions each; logits of `logits` of them. */
-fa_step fa_pass_step(const fa_planner *p, int32_t rows, double context, double logits);
+fa_plan_step fa_pass_step(const fa_planner *p, int32_t rows, double context, double logits);
 
 /* drafting: sequences that want drafts. */
-fa_parts fa_pass_parts(const fa_planner *p, const fa_step *s, int32_t drafting);
-void fa_pass_drafts(const fa_planner *p, const fa_step *s, int32_t sequences, fa_spent *spent);
+fa_parts fa_pass_parts(const fa_planner *p, const fa_plan_step *s, int32_t drafting);
+void fa_pass_drafts(const fa_planner *p, const fa_plan_step *s, int32_t sequences, fa_spent *spent);
 
 /* All stages of p->layout. */
 fa_pass fa_pass_sum(const fa_planner *p, const fa_parts *t);

@@ -120,7 +120,7 @@ static double expected_tokens(const fa_plan_request *q) {
 
 static fa_parts decode_parts(const fa_planner *p, int32_t group) {
     int32_t rows = group * (1 + p->q->draft);
-    fa_step s = fa_pass_step(p, rows, p->q->context, rows);
+    fa_plan_step s = fa_pass_step(p, rows, p->q->context, rows);
     return fa_pass_parts(p, &s, p->q->draft ? group : 0);
 }
 
@@ -235,10 +235,10 @@ static void prefill(fa_plan *out, const fa_planner *p) {
     const fa_plan_request *q = p->q;
     int32_t rows = q->prompt < q->chunk ? q->prompt : q->chunk;
     double chunks = (double)q->prompt / rows, context = (q->prompt + 1) / 2.0;
-    fa_step s = fa_pass_step(p, rows, context, 0);
+    fa_plan_step s = fa_pass_step(p, rows, context, 0);
     fa_parts t = fa_pass_parts(p, &s, 0);
     fa_pass a = fa_pass_sum(p, &t);
-    fa_step last = fa_pass_step(p, 1, context, 1);
+    fa_plan_step last = fa_pass_step(p, 1, context, 1);
     fa_parts ends = fa_pass_parts(p, &last, 0);
     out->first_token_s = a.total.seconds + (chunks - 1) * a.slowest + ends.end.seconds;
     out->prefill_tokens_per_s = p->split.replicas * (double)rows / a.slowest;
@@ -263,13 +263,13 @@ static void cost(fa_plan *out, const fa_planner *p) {
 
 static void memory(fa_plan *out, const fa_planner *p) {
     const fa_config *c = p->q->model;
-    fa_step s = fa_pass_step(p, 1, 0, 0);
+    fa_plan_step s = fa_pass_step(p, 1, 0, 0);
     int32_t moe = p->moe_layers, sequences = out->group * out->groups;
     double ways = p->split.ways;
     out->weights_bytes = ways * ((c->layers - moe) * p->bytes.dense + moe * p->bytes.moe + p->bytes.ends);
     fa_layer_bytes b = fa_layout_bytes(p->q, &p->lists, p->split.ways, sequences, p->resident);
     out->cache_bytes = ways * (c->layers * b.cache + b.end_cache);
-    out->host_bytes = moe * fa_step_host_bytes(&s, &p->lists.moe);
+    out->host_bytes = moe * fa_plan_step_host_bytes(&s, &p->lists.moe);
     out->board_bytes = p->layout.board_bytes;
     out->board_capacity = fa_layout_capacity(p->q->board).both;
     out->resident = p->resident;

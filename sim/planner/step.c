@@ -35,13 +35,13 @@ static void spend(fa_spent *spent, fa_limit on, double seconds) {
 }
 
 /* `bytes` between the host and each of the boards, whose links work at the same time. */
-static void transfer(const fa_step *s, fa_spent *spent, double bytes, bool to_card) {
+static void transfer(const fa_plan_step *s, fa_spent *spent, double bytes, bool to_card) {
     spend(spent, FA_LIMIT_LINK, sim_transfer_seconds(s->board, bytes, to_card));
     spent->link_bytes += bytes * s->ways;
 }
 
 /* Every host sends its part of `bytes` to the others, where the boards sit in more than one. */
-static void exchange(const fa_step *s, fa_spent *spent, double bytes) {
+static void exchange(const fa_plan_step *s, fa_spent *spent, double bytes) {
     double hosts = (double)share_of(s->ways, s->hosts->boards_per_host);
     if (hosts <= 1) return;
     spend(spent, FA_LIMIT_NETWORK,
@@ -49,19 +49,19 @@ static void exchange(const fa_step *s, fa_spent *spent, double bytes) {
 }
 
 /* before: the op whose results are brought together; MLPs of one board give all of a row. */
-static void gather(const fa_step *s, const fa_work *before, fa_spent *spent) {
+static void gather(const fa_plan_step *s, const fa_plan_op *before, fa_spent *spent) {
     if (s->ways == 1) return;
     double values =
-        before->kind == FA_WORK_ATTENTION
+        before->kind == FA_PLAN_ATTENTION
             ? (double)s->model->heads * (s->model->attention == FA_ATTENTION_MLA ? s->model->v_dim : s->model->head_dim)
-            : (double)(before->kind == FA_WORK_MLP ? before->inputs : before->outputs);
+            : (double)(before->kind == FA_PLAN_MLP ? before->inputs : before->outputs);
     double bytes = 4 * s->rows * values;
     transfer(s, spent, before->share == FA_SHARE_ONE ? bytes : bytes / s->ways, false);
     exchange(s, spent, bytes);
     transfer(s, spent, bytes, true);
 }
 
-static void route(const fa_step *s, fa_spent *spent) {
+static void route(const fa_plan_step *s, fa_spent *spent) {
     double scores = 4.0 * s->rows * s->model->experts, routes = 8.0 * s->rows * s->model->top_k;
     transfer(s, spent, scores / s->ways, false);
     exchange(s, spent, scores);
@@ -70,7 +70,7 @@ static void route(const fa_step *s, fa_spent *spent) {
 }
 
 /* On one board the sum stays on the card. */
-static void sum_experts(const fa_step *s, fa_spent *spent) {
+static void sum_experts(const fa_plan_step *s, fa_spent *spent) {
     if (s->ways == 1) return;
     const fa_config *c = s->model;
     double row = 4.0 * c->hidden, all = s->rows * row * (c->top_k + (c->shared_experts > 0));
@@ -81,7 +81,7 @@ static void sum_experts(const fa_step *s, fa_spent *spent) {
     transfer(s, spent, s->rows * row, true);
 }
 
-static void host_part(const fa_step *s, const fa_work *w, const fa_work *before, fa_spent *spent) {
+static void host_part(const fa_plan_step *s, const fa_plan_op *w, const fa_plan_op *before, fa_spent *spent) {
     switch (w->before) {
     case FA_HOST_NOTHING: return;
     case FA_HOST_GATHER: gather(s, before, spent); return;
@@ -91,10 +91,10 @@ static void host_part(const fa_step *s, const fa_work *w, const fa_work *before,
 }
 
 /* Experts that are not on the boards come over the link while nothing else runs. Boards of a node share its memory. */
-static void fetch(const fa_step *s, const fa_work *w, double absent, fa_spent *spent) {
+static void fetch(const fa_plan_step *s, const fa_plan_op *w, double absent, fa_spent *spent) {
     if (absent <= 0) return;
     const fa_hosts *h = s->hosts;
-    double bytes = absent * fa_work_bytes(s->model, w) / s->model->experts / s->ways;
+    double bytes = absent * fa_plan_op_bytes(s->model, w) / s->model->experts / s->ways;
     int64_t of_node = share_of(s->ways < h->boards_per_host ? s->ways : h->boards_per_host, h->nodes);
     double far = h->nodes > 1 ? h->far_share : 1; /* experts lie on all nodes, boards on one each */
     double memory = h->node_bytes_per_s / (double)of_node * h->nodes / (1 + (h->nodes - 1) / far);
@@ -113,58 +113,72 @@ typedef struct fa_launches {
 } fa_launches;
 
 /* The build as the cost functions see it: ports that carry as many more codes a cycle as these are smaller than a byte. */
-static hls_build build_of(const fa_step *s) {
+static hls_build build_of(const fa_plan_step *s) {
     hls_build b = sim_build(s->board);
     if (s->code_bits) b.port_bytes = b.port_bytes * 8 / s->code_bits;
     return b;
 }
 
-/* Units that divide an op's outputs or heads between them. */
-static int64_t sharers(const fa_step *s, const fa_work *w) {
-    return (int64_t)s->board->build.units * (w->share == FA_SHARE_OUTPUTS ? s->ways : 1);
-}
-
 /* Boards that do the op; each of them all its units. */
-static double boards_at(const fa_step *s, const fa_work *w) {
+static double boards_at(const fa_plan_step *s, const fa_plan_op *w) {
     return w->share == FA_SHARE_ONE ? 1 : s->ways;
 }
 
-static fa_launches matmul(const fa_step *s, const fa_work *w, const hls_build *b) {
-    int64_t rows = w->type == HLS_BF16 && w->outputs == s->model->vocab ? (int64_t)ceil(s->logits) : s->rows;
-    int64_t outputs = share_of(w->outputs, sharers(s, w));
-    return (fa_launches){.unit = hls_cost_matmul(b, w->type, s->w8a8, rows, outputs, w->inputs),
-                         .units = boards_at(s, w) * s->board->build.units,
+/* A board's share of `n` outputs or heads. */
+static int64_t of_board(const fa_plan_step *s, const fa_plan_op *w, int64_t n) {
+    return share_of(n, w->share == FA_SHARE_OUTPUTS ? s->ways : 1);
+}
+
+/* Units of a board that share a weight of so many outputs: whole tiles each and as many, or one has it all
+ * (host/backend/board/weights.c). */
+static int64_t units_at(const fa_plan_step *s, int64_t outputs) {
+    int64_t units = s->board->build.units;
+    return outputs % (HLS_TILE * units) ? 1 : units;
+}
+
+static fa_launches matmul(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b) {
+    int64_t rows = w->outputs == s->model->vocab ? (int64_t)ceil(s->logits) : s->rows;
+    int64_t outputs = of_board(s, w, w->outputs), units = units_at(s, outputs);
+    return (fa_launches){.unit = hls_cost_matmul(b, w->type, s->w8a8, rows, outputs / units, w->inputs),
+                         .units = boards_at(s, w) * (double)units,
                          .pipelines = FA_LIMIT_MATMUL};
 }
 
-static fa_launches attention(const fa_step *s, const fa_work *w, const hls_build *b) {
+/* MLA needs whole heads of kv_b on a unit; GQA's units take key/value heads, the last perhaps fewer. */
+static fa_launches attention(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b) {
     const fa_config *c = s->model;
-    int64_t n = sharers(s, w), heads = share_of(c->heads, n), kv_heads = share_of(c->kv_heads, n);
     int32_t row_bytes = fa_model_cache(c, s->cache).row_bytes;
+    int64_t heads = of_board(s, w, c->heads), units;
     hls_cost cost;
-    if (c->attention == FA_ATTENTION_MLA)
-        cost = hls_cost_mla(b, w->type, w->type, row_bytes, s->rows, s->context, heads, c->nope_dim, c->rope_dim,
-                            c->v_dim, c->kv_rank);
-    else
-        cost = hls_cost_gqa(b, (int32_t)(row_bytes * kv_heads / c->kv_heads), s->rows, s->context, heads, kv_heads,
-                            c->head_dim);
-    return (fa_launches){
-        .unit = cost, .units = boards_at(s, w) * s->board->build.units, .pipelines = FA_LIMIT_ATTENTION};
+    if (c->attention == FA_ATTENTION_MLA) {
+        units = units_at(s, heads * (c->nope_dim + c->v_dim));
+        if (heads % units) units = 1;
+        cost = hls_cost_mla(b, w->type, w->type, row_bytes, s->rows, s->context, heads / units, c->nope_dim,
+                            c->rope_dim, c->v_dim, c->kv_rank);
+    } else {
+        int64_t kv_heads = of_board(s, w, c->kv_heads), each = share_of(kv_heads, s->board->build.units);
+        units = share_of(kv_heads, each);
+        cost = hls_cost_gqa(b, (int32_t)(row_bytes * each / c->kv_heads), s->rows, s->context, share_of(heads, units),
+                            each, c->head_dim);
+    }
+    return (fa_launches){.unit = cost, .units = boards_at(s, w) * (double)units, .pipelines = FA_LIMIT_ATTENTION};
 }
 
 /* Whole experts lie on units: the unit with the most passes is waited for. */
-static fa_launches experts(const fa_step *s, const fa_work *w, const hls_build *b, fa_spent *spent) {
+static fa_launches experts(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, fa_spent *spent) {
     int32_t bins = s->ways * s->board->build.units;
     fa_load load = fa_routes_load(s->routes, s->rows, b->rows, bins, s->resident);
     fetch(s, w, load.absent, spent);
     const hls_weight types[3] = {w->type, w->type, w->type};
     double routes = (double)s->rows * s->model->top_k;
-    hls_cost cost = hls_cost_experts(b, types, s->w8a8, s->rows, load.passes * load.busiest, routes * load.busiest,
+    int64_t results =
+        bins > 1 ? (int64_t)ceil(routes * load.busiest) : s->rows; /* spread: each route has a row of its own */
+    hls_cost cost = hls_cost_experts(b, types, s->w8a8, results, load.passes * load.busiest, routes * load.busiest,
                                      w->inputs, w->outputs);
     return (fa_launches){.unit = cost, .units = 1 / load.busiest, .pipelines = FA_LIMIT_MATMUL};
 }
 
-static fa_launches mlp(const fa_step *s, const fa_work *w, const hls_build *b) {
+static fa_launches mlp(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b) {
     const hls_weight types[3] = {w->type, w->type, w->type};
     hls_cost cost = hls_cost_experts(b, types, s->w8a8, s->rows, (double)share_of(s->rows, b->rows), s->rows, w->inputs,
                                      w->outputs);
@@ -172,26 +186,26 @@ static fa_launches mlp(const fa_step *s, const fa_work *w, const hls_build *b) {
 }
 
 /* On the first unit of a board. */
-static fa_launches rowwise(const fa_step *s, const fa_work *w, const hls_build *b) {
+static fa_launches rowwise(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b) {
     int64_t ways = w->share == FA_SHARE_OUTPUTS ? s->ways : 1;
     return (fa_launches){.unit = hls_cost_rowwise(b, s->rows, share_of(w->outputs, ways)),
                          .units = boards_at(s, w),
                          .pipelines = FA_LIMIT_ROWWISE};
 }
 
-static fa_launches launches_of(const fa_step *s, const fa_work *w, fa_spent *spent) {
+static fa_launches launches_of(const fa_plan_step *s, const fa_plan_op *w, fa_spent *spent) {
     hls_build b = build_of(s);
     switch (w->kind) {
-    case FA_WORK_MATMUL: return matmul(s, w, &b);
-    case FA_WORK_EXPERTS: return experts(s, w, &b, spent);
-    case FA_WORK_MLP: return mlp(s, w, &b);
-    case FA_WORK_ATTENTION: return attention(s, w, &b);
-    case FA_WORK_ROWWISE: break;
+    case FA_PLAN_MATMUL: return matmul(s, w, &b);
+    case FA_PLAN_EXPERTS: return experts(s, w, &b, spent);
+    case FA_PLAN_MLP: return mlp(s, w, &b);
+    case FA_PLAN_ATTENTION: return attention(s, w, &b);
+    case FA_PLAN_ROWWISE: break;
     }
     return rowwise(s, w, &b);
 }
 
-static void spend_launches(const fa_step *s, const fa_launches *l, fa_spent *spent) {
+static void spend_launches(const fa_plan_step *s, const fa_launches *l, fa_spent *spent) {
     double kernel = sim_launch_seconds(s->board, &l->unit);
     spent->seconds += fa_launch_parts(s->board, &l->unit, l->pipelines, spent->by);
     spent->cycles += kernel * s->board->build.clock_hz;
@@ -206,7 +220,7 @@ static void spend_launches(const fa_step *s, const fa_launches *l, fa_spent *spe
 }
 
 /* HLS_COMBINE on one unit: `rows` rows, each the sum of `terms` others. */
-static void combine(const fa_step *s, int64_t rows, int64_t terms, fa_spent *spent) {
+static void combine(const fa_plan_step *s, int64_t rows, int64_t terms, fa_spent *spent) {
     hls_build b = sim_build(s->board);
     fa_launches l = {.unit = hls_cost_rowwise(&b, rows, (2 * terms + 1) * s->model->hidden),
                      .units = 1,
@@ -216,21 +230,22 @@ static void combine(const fa_step *s, int64_t rows, int64_t terms, fa_spent *spe
 
 /* Where a board's experts lie on several units, each writes what its routes give to rows of their own: copies of x before (one
  * row is read in place), the sum in the order of the routes after (host/backend/board/experts.c). */
-static void run(const fa_step *s, const fa_work *w, fa_spent *spent) {
-    bool spread = w->kind == FA_WORK_EXPERTS && s->board->build.units > 1 && s->ways == 1;
+static void run(const fa_plan_step *s, const fa_plan_op *w, fa_spent *spent) {
+    bool spread = w->kind == FA_PLAN_EXPERTS && s->board->build.units > 1 && s->ways == 1;
     if (spread && s->rows > 1) combine(s, (int64_t)s->rows * s->model->top_k, 1, spent);
     fa_launches l = launches_of(s, w, spent);
     if (s->code_bytes > 0) l.unit.weight_bytes *= s->code_bytes;
     if (s->on_chip) l.unit.io_bytes = 0;
-    if (s->on_chip && w->kind == FA_WORK_ROWWISE) l.unit.bursts = 0;
+    if (s->on_chip && w->kind == FA_PLAN_ROWWISE) l.unit.bursts = 0;
     spend_launches(s, &l, spent);
     if (spread) combine(s, s->rows, s->model->top_k, spent);
 }
 
-void fa_step_list(const fa_step *s, const fa_work_list *list, fa_spent *spent, fa_step_watch *watch, void *ctx) {
+void fa_plan_step_ops(const fa_plan_step *s, const fa_plan_ops *list, fa_spent *spent, fa_plan_step_watch *watch,
+                      void *ctx) {
     double start = spent->seconds;
     for (int i = 0; i < list->n; i++) {
-        const fa_work *w = &list->item[i];
+        const fa_plan_op *w = &list->item[i];
         fa_spent op = {0};
         if (i) host_part(s, w, &list->item[i - 1], &op);
         run(s, w, &op);
@@ -239,7 +254,7 @@ void fa_step_list(const fa_step *s, const fa_work_list *list, fa_spent *spent, f
     }
 }
 
-void fa_step_enter(const fa_step *s, bool from_boards, fa_spent *spent) {
+void fa_plan_step_enter(const fa_plan_step *s, bool from_boards, fa_spent *spent) {
     double bytes = 4.0 * s->rows * s->model->hidden;
     if (from_boards) {
         transfer(s, spent, bytes / s->ways, false);
@@ -248,15 +263,15 @@ void fa_step_enter(const fa_step *s, bool from_boards, fa_spent *spent) {
     transfer(s, spent, bytes, true);
 }
 
-void fa_step_leave(const fa_step *s, fa_spent *spent) {
+void fa_plan_step_leave(const fa_plan_step *s, fa_spent *spent) {
     transfer(s, spent, 4 * s->logits * s->model->vocab / s->ways, false);
 }
 
-double fa_step_board_bytes(const fa_step *s, const fa_work_list *list) {
+double fa_plan_step_board_bytes(const fa_plan_step *s, const fa_plan_ops *list) {
     double bytes = 0;
     for (int i = 0; i < list->n; i++) {
-        const fa_work *w = &list->item[i];
-        double all = fa_work_bytes(s->model, w), experts = s->model->experts;
+        const fa_plan_op *w = &list->item[i];
+        double all = fa_plan_op_bytes(s->model, w), experts = s->model->experts;
         if (w->share == FA_SHARE_OUTPUTS) all /= s->ways;
         if (w->share == FA_SHARE_EXPERTS) all *= (double)share_of(s->resident, s->ways) / experts;
         bytes += all;
@@ -264,10 +279,10 @@ double fa_step_board_bytes(const fa_step *s, const fa_work_list *list) {
     return bytes;
 }
 
-double fa_step_host_bytes(const fa_step *s, const fa_work_list *list) {
+double fa_plan_step_host_bytes(const fa_plan_step *s, const fa_plan_ops *list) {
     double bytes = 0;
     for (int i = 0; i < list->n; i++)
         if (list->item[i].share == FA_SHARE_EXPERTS)
-            bytes += fa_work_bytes(s->model, &list->item[i]) * positive(1 - (double)s->resident / s->model->experts);
+            bytes += fa_plan_op_bytes(s->model, &list->item[i]) * positive(1 - (double)s->resident / s->model->experts);
     return bytes;
 }

@@ -3,8 +3,8 @@
 #define FA_SIM_PLANNER_STEP_H
 
 #include "sim/planner/launch.h"
+#include "sim/planner/ops.h"
 #include "sim/planner/routes.h"
-#include "sim/planner/work.h"
 
 /* The hosts that the boards sit in, and what joins them. */
 typedef struct fa_hosts {
@@ -19,7 +19,7 @@ typedef struct fa_hosts {
     double sum_bytes_per_s; /* adding up experts' outputs */
 } fa_hosts;
 
-typedef struct fa_step {
+typedef struct fa_plan_step {
     const fa_config *model;
     const fa_board *board;
     const fa_hosts *hosts;
@@ -36,7 +36,7 @@ typedef struct fa_step {
     int32_t code_bits; /* of a code on its way to the lanes; 0: 8 */
     double code_bytes; /* of a code in memory, scales and padding included; 0: as hls/layout.h */
     bool on_chip;      /* activations never go to memory */
-} fa_step;
+} fa_plan_step;
 
 /* What a run of ops takes. Seconds add up because each op waits for the one before. Bytes, work and joules are those of all
  * `ways` boards together. */
@@ -54,17 +54,18 @@ typedef struct fa_spent {
 void fa_spent_add(fa_spent *to, const fa_spent *more, double times);
 
 /* Called for each op with its start (s, from the list's) and what it took alone; for timelines. */
-typedef void fa_step_watch(void *ctx, const fa_work *w, double start, const fa_spent *spent);
+typedef void fa_plan_step_watch(void *ctx, const fa_plan_op *w, double start, const fa_spent *spent);
 
 /* Adds one pass over a list of ops. `watch` may be NULL. */
-void fa_step_list(const fa_step *s, const fa_work_list *list, fa_spent *spent, fa_step_watch *watch, void *ctx);
+void fa_plan_step_ops(const fa_plan_step *s, const fa_plan_ops *list, fa_spent *spent, fa_plan_step_watch *watch,
+                      void *ctx);
 
 /* The rows' hidden vectors from the host or the boards before to these boards; the logits to the host. */
-void fa_step_enter(const fa_step *s, bool from_boards, fa_spent *spent);
-void fa_step_leave(const fa_step *s, fa_spent *spent);
+void fa_plan_step_enter(const fa_plan_step *s, bool from_boards, fa_spent *spent);
+void fa_plan_step_leave(const fa_plan_step *s, fa_spent *spent);
 
 /* Bytes that a list's weights take on the fullest of the boards that share it, and in their host's memory (absent experts). */
-double fa_step_board_bytes(const fa_step *s, const fa_work_list *list);
-double fa_step_host_bytes(const fa_step *s, const fa_work_list *list);
+double fa_plan_step_board_bytes(const fa_plan_step *s, const fa_plan_ops *list);
+double fa_plan_step_host_bytes(const fa_plan_step *s, const fa_plan_ops *list);
 
 #endif

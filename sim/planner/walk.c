@@ -16,14 +16,14 @@ static void emit(walk *w, const char *name, double start, const fa_spent *spent)
     w->each(w->ctx, &event);
 }
 
-static void watch(void *ctx, const fa_work *work, double start, const fa_spent *spent) {
+static void watch(void *ctx, const fa_plan_op *work, double start, const fa_spent *spent) {
     walk *w = ctx;
     emit(w, work->name, w->start + start, spent);
 }
 
-static void walk_list(walk *w, const fa_step *s, const fa_work_list *list) {
+static void walk_list(walk *w, const fa_plan_step *s, const fa_plan_ops *list) {
     fa_spent spent = {0};
-    fa_step_list(s, list, &spent, watch, w);
+    fa_plan_step_ops(s, list, &spent, watch, w);
     w->start += spent.seconds;
 }
 
@@ -40,7 +40,7 @@ void fa_plan_walk(const fa_plan_request *request, const fa_plan *plan,
     int32_t sequences = plan->group * plan->groups, rows = plan->group * (1 + q->draft);
     fa_lists_of(&p.lists, q);
     p.bytes = fa_layout_bytes(q, &p.lists, p.split.ways, sequences, p.resident);
-    fa_step s = fa_pass_step(&p, rows, q->context, rows);
+    fa_plan_step s = fa_pass_step(&p, rows, q->context, rows);
     fa_parts t = fa_pass_parts(&p, &s, q->draft ? plan->group : 0);
     if (!fa_layout_make(&p.layout, q, &p.bytes, p.split.stages, t.dense.seconds, t.moe.seconds, t.end.seconds)) return;
     walk w = {.each = each, .ctx = ctx};
@@ -54,7 +54,7 @@ void fa_plan_walk(const fa_plan_request *request, const fa_plan *plan,
     w.layer = -1;
     fa_spent leave = {0}, drafts = {0};
     walk_list(&w, &s, &p.lists.head);
-    fa_step_leave(&s, &leave);
+    fa_plan_step_leave(&s, &leave);
     walk_spent(&w, "logits", &leave);
     if (!q->draft) return;
     fa_pass_drafts(&p, &s, plan->group, &drafts);

@@ -61,26 +61,26 @@ const fa_design *fa_design_at(int i) {
 
 /* ---- prediction ---- */
 
-static void push(fa_work_list *l, fa_work w) {
+static void push(fa_plan_ops *l, fa_plan_op w) {
     l->item[l->n++] = w;
 }
 
-static void push_matmul(fa_work_list *l, const char *name, int64_t outputs, int64_t inputs) {
-    push(l, (fa_work){.name = name,
-                      .kind = FA_WORK_MATMUL,
-                      .share = FA_SHARE_OUTPUTS,
-                      .type = HLS_E4M3,
-                      .outputs = outputs,
-                      .inputs = inputs});
+static void push_matmul(fa_plan_ops *l, const char *name, int64_t outputs, int64_t inputs) {
+    push(l, (fa_plan_op){.name = name,
+                         .kind = FA_PLAN_MATMUL,
+                         .share = FA_SHARE_OUTPUTS,
+                         .type = HLS_E4M3,
+                         .outputs = outputs,
+                         .inputs = inputs});
 }
 
-static void push_rowwise(fa_work_list *l, const char *name, int64_t values) {
-    push(l, (fa_work){.name = name, .kind = FA_WORK_ROWWISE, .outputs = values});
+static void push_rowwise(fa_plan_ops *l, const char *name, int64_t values) {
+    push(l, (fa_plan_op){.name = name, .kind = FA_PLAN_ROWWISE, .outputs = values});
 }
 
-/* A decoder layer in three parts, the middle one attention; values as in sim/planner/work.c. Attention of these designs is a
+/* A decoder layer in three parts, the middle one attention; values as in sim/planner/ops.c. Attention of these designs is a
  * product of codes with the keys, and one with the values, that stream like weights: each is a matmul with `context` outputs. */
-static void layer_of(fa_work_list part[3], const fa_foreign_shape *s, double context) {
+static void layer_of(fa_plan_ops part[3], const fa_foreign_shape *s, double context) {
     const fa_config *c = &s->config;
     int64_t h = c->hidden, q = (int64_t)c->heads * c->head_dim, kv = (int64_t)c->kv_heads * c->head_dim;
     int64_t inner = c->experts ? (int64_t)c->top_k * c->moe_inner : c->intermediate;
@@ -120,37 +120,37 @@ static fa_board board_of(const fa_design *d, int32_t ports) {
     return b;
 }
 
-static fa_step step_of(const fa_design *d, const fa_board *board, double bits, double bytes) {
-    return (fa_step){.model = &d->shape->config,
-                     .board = board,
-                     .types = {HLS_E4M3, HLS_E4M3},
-                     .w8a8 = true,
-                     .ways = 1,
-                     .rows = 1,
-                     .logits = 1,
-                     .code_bits = (int32_t)bits,
-                     .code_bytes = bytes,
-                     .on_chip = true};
+static fa_plan_step step_of(const fa_design *d, const fa_board *board, double bits, double bytes) {
+    return (fa_plan_step){.model = &d->shape->config,
+                          .board = board,
+                          .types = {HLS_E4M3, HLS_E4M3},
+                          .w8a8 = true,
+                          .ways = 1,
+                          .rows = 1,
+                          .logits = 1,
+                          .code_bits = (int32_t)bits,
+                          .code_bytes = bytes,
+                          .on_chip = true};
 }
 
 void fa_design_predict(const fa_design *d, fa_spent *spent) {
     static const double launch_s = 10e-6; /* the host starts one token with one call */
     const fa_config *c = &d->shape->config;
     fa_board board = board_of(d, d->ports), cache = board_of(d, d->cache_ports);
-    fa_step weights = step_of(d, &board, d->code_bits, d->code_bytes);
-    fa_step cached = step_of(d, &cache, d->cached_bits, d->cached_bits / 8);
-    fa_work_list part[3], head = {0};
+    fa_plan_step weights = step_of(d, &board, d->code_bits, d->code_bytes);
+    fa_plan_step cached = step_of(d, &cache, d->cached_bits, d->cached_bits / 8);
+    fa_plan_ops part[3], head = {0};
     fa_spent one = {0};
     layer_of(part, d->shape, d->context);
-    fa_step_list(&weights, &part[0], &one, NULL, NULL);
-    fa_step_list(&cached, &part[1], &one, NULL, NULL);
-    fa_step_list(&weights, &part[2], &one, NULL, NULL);
+    fa_plan_step_ops(&weights, &part[0], &one, NULL, NULL);
+    fa_plan_step_ops(&cached, &part[1], &one, NULL, NULL);
+    fa_plan_step_ops(&weights, &part[2], &one, NULL, NULL);
     *spent = (fa_spent){.seconds = launch_s, .by = {[FA_LIMIT_LAUNCH] = launch_s}};
     fa_spent_add(spent, &one, c->layers);
     if (!d->head) return;
     push_rowwise(&head, "norm", 3 * (int64_t)c->hidden);
     push_matmul(&head, "head", c->vocab, c->hidden);
-    fa_step_list(&weights, &head, spent, NULL, NULL);
+    fa_plan_step_ops(&weights, &head, spent, NULL, NULL);
 }
 
 char *fa_published_row(const char *path, const char *row) {

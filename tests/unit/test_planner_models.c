@@ -5,7 +5,7 @@
 
 #include "host/format/tensor.h"
 #include "sim/planner/models.h"
-#include "sim/planner/work.h"
+#include "sim/planner/ops.h"
 #include "tests/lib/check.h"
 
 static void counts_are_as_published(void *arg) {

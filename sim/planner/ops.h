@@ -1,19 +1,19 @@
 /* What a model's pass asks of the boards: the ops of each kind of layer as shapes, in the order of host/model/transformer.c.
  * No weights and no time: step.h puts rows, boards and cycles to it. */
-#ifndef FA_SIM_PLANNER_WORK_H
-#define FA_SIM_PLANNER_WORK_H
+#ifndef FA_SIM_PLANNER_OPS_H
+#define FA_SIM_PLANNER_OPS_H
 
 #include "hls/cost.h"
 #include "host/backend/kv.h"
 #include "host/model/config.h"
 
-typedef enum fa_work_kind {
-    FA_WORK_MATMUL = 0, /* weight [outputs, inputs] */
-    FA_WORK_EXPERTS,    /* routed experts: [inner = outputs, hidden = inputs] three times each */
-    FA_WORK_MLP,        /* a dense MLP or the shared experts: one expert that every row takes */
-    FA_WORK_ATTENTION,  /* MLA (with kv_b) or GQA */
-    FA_WORK_ROWWISE,    /* norm, rope, add, store: `outputs` values read and written in all for each row */
-} fa_work_kind;
+typedef enum fa_plan_op_kind {
+    FA_PLAN_MATMUL = 0, /* weight [outputs, inputs] */
+    FA_PLAN_EXPERTS,    /* routed experts: [inner = outputs, hidden = inputs] three times each */
+    FA_PLAN_MLP,        /* a dense MLP or the shared experts: one expert that every row takes */
+    FA_PLAN_ATTENTION,  /* MLA (with kv_b) or GQA */
+    FA_PLAN_ROWWISE,    /* norm, rope, add, store: `outputs` values read and written in all for each row */
+} fa_plan_op_kind;
 
 /* How several boards share an op so that no sum is cut (docs/numerics.md: the same bits). */
 typedef enum fa_share {
@@ -31,21 +31,21 @@ typedef enum fa_host_part {
     FA_HOST_SUM,    /* adds up what the boards' experts gave, in the order of the routes, and gives the sum to each */
 } fa_host_part;
 
-typedef struct fa_work {
+typedef struct fa_plan_op {
     const char *name;
-    fa_work_kind kind;
+    fa_plan_op_kind kind;
     fa_share share;
     fa_host_part before;
     hls_weight type;
     int64_t outputs, inputs;
     int64_t vectors; /* parameters of norms and biases, kept as FP32 */
-} fa_work;
+} fa_plan_op;
 
-enum { FA_WORK_MOST = 24 };
-typedef struct fa_work_list {
-    fa_work item[FA_WORK_MOST];
+enum { FA_PLAN_OPS_MOST = 24 };
+typedef struct fa_plan_ops {
+    fa_plan_op item[FA_PLAN_OPS_MOST];
     int n;
-} fa_work_list;
+} fa_plan_ops;
 
 /* The types that weights have on a board; embeddings stay in the host's memory. */
 typedef struct fa_weight_types {
@@ -54,14 +54,14 @@ typedef struct fa_weight_types {
 } fa_weight_types;
 
 /* One decoder layer; the last norm and the head; what a layer of multi-token prediction has besides a decoder layer. */
-void fa_work_layer(fa_work_list *l, const fa_config *c, bool moe, fa_weight_types types);
-void fa_work_head(fa_work_list *l, const fa_config *c, fa_weight_types types);
-void fa_work_join(fa_work_list *l, const fa_config *c, fa_weight_types types);
+void fa_plan_layer_ops(fa_plan_ops *l, const fa_config *c, bool moe, fa_weight_types types);
+void fa_plan_head_ops(fa_plan_ops *l, const fa_config *c, fa_weight_types types);
+void fa_plan_join_ops(fa_plan_ops *l, const fa_config *c, fa_weight_types types);
 
 /* Parameters of an op: of routed experts all, or with `active` those of one token. */
-double fa_work_parameters(const fa_config *c, const fa_work *w, bool active);
+double fa_plan_op_parameters(const fa_config *c, const fa_plan_op *w, bool active);
 /* Bytes of the op's weights on boards, block scales included. */
-double fa_work_bytes(const fa_config *c, const fa_work *w);
+double fa_plan_op_bytes(const fa_config *c, const fa_plan_op *w);
 
 /* Parameters of the whole model with its embedding, without layers of multi-token prediction. */
 double fa_model_parameters(const fa_config *c, bool active);
