@@ -1,42 +1,42 @@
 /* Costs of fathom_matmul, fathom_experts and fathom_rowwise. */
 #include "hls/cost_parts.h"
 
-/* Batches of HLS_ROWS rows. */
-static double batches(const hls_build *b, int64_t rows) {
-    return up((double)rows, b->rows);
-}
-
 hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t rows, int64_t outputs, int64_t inputs) {
     int quantised = w8a8 && type == HLS_E4M3;
-    int32_t n = (int32_t)outputs, k = (int32_t)inputs;
-    double whole = (double)(rows / b->rows), rest = (double)(rows % b->rows);
+    pass_shape whole = {type, quantised, b->rows, 0, (int32_t)outputs, (int32_t)inputs, 1}, rest = whole;
+    rest.rows = (double)(rows % b->rows);
+    double n_whole = (double)(rows / b->rows), passes = n_whole + (rest.rows > 0);
     double load = copy_cycles((double)inputs) + (quantised ? quantise_cycles((double)inputs) : 0);
-    hls_cost c = {.cycles = (double)rows * load + whole * pass_cycles(b, type, quantised, b->rows, n, k, 1)};
-    if (rest > 0) c.cycles += pass_cycles(b, type, quantised, rest, n, k, 1);
-    c.weight_bytes = batches(b, rows) * share_bytes(b, type, n, k);
+    hls_cost c = {.cycles = (double)rows * load + n_whole * pass_cycles(b, &whole)};
+    if (rest.rows > 0) c.cycles += pass_cycles(b, &rest);
+    c.weight_bytes = passes * share_bytes(b, &whole);
     c.io_bytes = 4.0 * (double)rows * (double)(inputs + outputs);
-    c.bursts = (double)rows + batches(b, rows) * pass_bursts(b, type, quantised, n);
+    c.bursts = (double)rows + passes * pass_bursts(b, &whole);
     *(quantised ? &c.macs_fp8 : &c.macs_fp32) = (double)rows * (double)outputs * (double)inputs;
     return c;
 }
 
 hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a8, int64_t rows, double passes,
                           double routes, int64_t hidden, int64_t inner) {
-    int32_t outputs[3] = {(int32_t)inner, (int32_t)inner, (int32_t)hidden};
-    int32_t inputs[3] = {(int32_t)hidden, (int32_t)hidden, (int32_t)inner};
     hls_cost c = {.cycles = (double)rows * copy_cycles((double)hidden), .io_bytes = 4.0 * (double)(rows * hidden)};
     if (passes <= 0) return c;
     double load = copy_cycles((double)hidden) + (w8a8 ? quantise_cycles((double)hidden) : 0);
     if (w8a8 && types[2] == HLS_E4M3) load += quantise_cycles((double)inner);
     c.cycles += routes * load;
     for (int i = 0; i < 3; i++) {
-        int quantised = w8a8 && types[i] == HLS_E4M3;
-        /* keep_inner takes HLS_SILU_CYCLES a word, add_down reads, adds and writes */
-        double copies = i == 2 ? 3 : HLS_SILU_CYCLES;
-        c.cycles += passes * pass_cycles(b, types[i], quantised, routes / passes, outputs[i], inputs[i], copies);
-        c.weight_bytes += passes * share_bytes(b, types[i], outputs[i], inputs[i]);
-        c.bursts += passes * pass_bursts(b, types[i], quantised, outputs[i]);
-        *(quantised ? &c.macs_fp8 : &c.macs_fp32) += routes * outputs[i] * (double)inputs[i];
+        int quantised = w8a8 && types[i] == HLS_E4M3, down = i == 2;
+        /* keep_inner takes HLS_SILU_CYCLES a word; add_down reads, adds and writes */
+        pass_shape p = {types[i],
+                        quantised,
+                        routes / passes,
+                        1,
+                        (int32_t)(down ? hidden : inner),
+                        (int32_t)(down ? inner : hidden),
+                        down ? 3 : HLS_SILU_CYCLES};
+        c.cycles += passes * pass_cycles(b, &p);
+        c.weight_bytes += passes * share_bytes(b, &p);
+        c.bursts += passes * pass_bursts(b, &p);
+        *(quantised ? &c.macs_fp8 : &c.macs_fp32) += routes * (double)inner * (double)hidden;
     }
     c.io_bytes += 4.0 * routes * 3 * (double)hidden;
     c.bursts += 2 * routes;

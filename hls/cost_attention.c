@@ -6,12 +6,12 @@
 /* hls_page_scores, hls_page_softmax and hls_page_values of one page of n positions for all heads: groups of heads go through the
  * three as through a pipeline. */
 static double attend_cycles(const hls_build *b, double heads, double n, double key_words, double value_words) {
-    double groups = groups_of(b), turns = up(heads, groups);
-    double at_once = at_most(heads, groups), units = at_most(at_once, floor((groups + 7) / 8)); /* HLS_EXP_UNITS */
+    double groups = groups_of(b), turns = up(heads, groups), units = floor((groups + 7) / 8); /* HLS_EXP_UNITS */
+    double whole = at_most(heads, groups), last = heads - (turns - 1) * groups, head = 2 * n + HLS_PAGE + 3 * DEPTH;
     double scores = key_words * at_least(n, HLS_ADD_CYCLES) + n + 2 * DEPTH;
-    double softmax = up(at_once, units) * (2 * n + HLS_PAGE + 3 * DEPTH);
     double values = (n + 1) * at_least(value_words, HLS_ADD_CYCLES) + DEPTH;
-    return (turns - 1) * at_least(at_least(scores, softmax), values) + scores + softmax + values;
+    double slowest = at_least(at_least(scores, values), up(whole, units) * head);
+    return (turns - 1) * slowest + scores + up(last, units) * head + values;
 }
 
 /* hls_read_part of n positions: memory words, those of the scales, and the values. */
@@ -62,14 +62,15 @@ static double absorb_cycles(const hls_build *b, hls_weight type, int64_t first, 
            spanned = groups_spanned(b, first, nope);
     double multiply = tiles * hls_row_words(type, rank) * HLS_TILE * up(parts * rows, at_once) + spanned * DEPTH;
     double load = hls_tile_words(type, rank) * word_cycles(b) + 2 * DEPTH;
-    double clear = up(b->rows, at_once) * HLS_MAX_RANK, trees = 8 * rows * up(rank, 16);
+    double clear = 16 * up(parts * rows, at_once) * hls_row_words(type, rank), trees = 8 * rows * up(rank, 16);
     return clear + load + at_least(multiply, spanned * load) + trees + 2 * DEPTH;
 }
 
 /* multiply_range: the groups that hold the head's outputs; only its own tiles are multiplied. */
 static double range_cycles(const hls_build *b, hls_weight type, int64_t first, int64_t n, int32_t inputs, double rows) {
     double spanned = groups_spanned(b, first, n), tiles = (double)(n + HLS_TILE - 1) / HLS_TILE;
-    double group = group_cycles(b, type, 0, at_least(1, tiles / spanned), rows, inputs);
+    pass_shape p = {type, 0, rows, 0, (int32_t)n, inputs, 1};
+    double group = group_cycles(b, &p, at_least(1, tiles / spanned));
     return spanned * at_least(group, HLS_TILE + rows * (COPY + b->ports)) + 2 * DEPTH;
 }
 

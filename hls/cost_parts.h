@@ -44,55 +44,65 @@ static inline double quantise_cycles(double n) {
     return 2 * (8 * up(n, 128) + DEPTH);
 }
 
-/* hls_multiply_chunk: every column's 16 outputs for all parts of a word and all pairs of row and port, HLS_DOT_GROUPS a cycle. */
-static inline double chunk_cycles(const hls_build *b, hls_weight type, double columns, double ports, double rows) {
-    double groups = at_most(groups_of(b), (double)b->rows * b->ports);
-    return columns * HLS_TILE * (64.0 / type / 16) * up(rows * ports, groups) + DEPTH;
+/* A pass over a weight. `copies`: of every output of a row, by the pass's second process. */
+typedef struct pass_shape {
+    hls_weight type;
+    int quantised;
+    double rows;   /* at most HLS_ROWS */
+    int rows_vary; /* rows is a mean: lanes are filled as well as by a mixture of passes with that mean */
+    int32_t outputs, inputs;
+    double copies;
+} pass_shape;
+
+/* How often the groups of lanes take a pair of row and port, `ports` of them, HLS_DOT_GROUPS at a time. */
+static inline double dot_turns(const hls_build *b, const pass_shape *p, double ports) {
+    double turns = p->rows * ports / at_most(groups_of(b), (double)b->rows * b->ports);
+    return p->rows_vary ? at_least(turns, 1) : ceil(turns);
+}
+
+/* hls_multiply_chunk: every column's 16 outputs for all parts of a word and all pairs of row and port. */
+static inline double chunk_cycles(const hls_build *b, const pass_shape *p, double columns, double ports) {
+    return columns * HLS_TILE * (64.0 / p->type / 16) * dot_turns(b, p, ports) + DEPTH;
 }
 
 /* One group of tiles, of which `ports` are multiplied: hls_multiply_codes takes a word of every port each word_cycles;
  * hls_multiply_ordered loads scales and the first chunk, then multiplies one chunk while it loads the next. */
-static inline double group_cycles(const hls_build *b, hls_weight type, int quantised, double ports, double rows,
-                                  int32_t inputs) {
-    if (quantised) return hls_tile_words(type, inputs) * word_cycles(b);
-    double columns = hls_row_words(type, inputs), chunk = HLS_CHUNK / HLS_TILE;
-    double turns = up(rows * ports, at_most(groups_of(b), (double)b->rows * b->ports));
-    double scales = hls_scale_words(type, inputs);
-    double cycles = (2 * turns + 1) * HLS_TILE + 2 * DEPTH; /* hls_clear_partials, hls_put_group */
+static inline double group_cycles(const hls_build *b, const pass_shape *p, double ports) {
+    if (p->quantised) return hls_tile_words(p->type, p->inputs) * word_cycles(b);
+    double columns = hls_row_words(p->type, p->inputs), chunk = HLS_CHUNK / HLS_TILE;
+    double scales = hls_scale_words(p->type, p->inputs);
+    double cycles = (2 * dot_turns(b, p, ports) + 1) * HLS_TILE + 2 * DEPTH; /* hls_clear_partials, hls_put_group */
     if (scales > 0) cycles += scales * word_cycles(b) + DEPTH;
     cycles += at_most(columns, chunk) * HLS_TILE * word_cycles(b) + DEPTH;
     for (double c = 0; c < columns; c += chunk) {
         double now = at_most(columns - c, chunk), next = at_most(at_least(columns - c - chunk, 0), chunk);
         double load = next > 0 ? next * HLS_TILE * word_cycles(b) + DEPTH : 0;
-        cycles += at_least(load, chunk_cycles(b, type, now, ports, rows));
+        cycles += at_least(load, chunk_cycles(b, p, now, ports));
     }
     return cycles;
 }
 
-/* A pass of at most HLS_ROWS rows over a weight. Its second process writes each group's outputs meanwhile: `copies` copies of
- * them a row. */
-static inline double pass_cycles(const hls_build *b, hls_weight type, int quantised, double rows, int32_t outputs,
-                                 int32_t inputs, double copies) {
-    int32_t tiles = hls_tiles(outputs), whole = tiles / b->ports, rest = tiles % b->ports;
+/* All groups; the second process writes each while the next is multiplied. */
+static inline double pass_cycles(const hls_build *b, const pass_shape *p) {
+    int32_t tiles = hls_tiles(p->outputs), whole = tiles / b->ports, rest = tiles % b->ports;
     double last = 0, cycles = 0;
     for (int part = 0; part < 2; part++) {
         double groups = part ? rest > 0 : whole, ports = part ? rest : b->ports;
         if (groups <= 0) continue;
-        double multiply = group_cycles(b, type, quantised, ports, rows, inputs);
-        last = HLS_TILE + rows * copies * (COPY + ports);
-        cycles += groups * at_least(multiply, last);
+        last = HLS_TILE + p->rows * p->copies * (COPY + ports);
+        cycles += groups * at_least(group_cycles(b, p, ports), last);
     }
     return cycles + up(whole + (rest > 0), HLS_SLAB) * (DEPTH + last);
 }
 
-static inline double share_bytes(const hls_build *b, hls_weight type, int32_t outputs, int32_t inputs) {
-    return 64.0 * b->ports * (double)hls_share_words(b->ports, type, outputs, inputs);
+static inline double share_bytes(const hls_build *b, const pass_shape *p) {
+    return 64.0 * b->ports * (double)hls_share_words(b->ports, p->type, p->outputs, p->inputs);
 }
 
 /* Waits for the first word in a pass: of each slab; ordered, of each group, for its scales and its first chunk. */
-static inline double pass_bursts(const hls_build *b, hls_weight type, int quantised, int32_t outputs) {
-    double groups = hls_port_tiles(b->ports, outputs);
-    return quantised ? up(groups, HLS_SLAB) : groups * (type == HLS_E4M3 ? 2 : 1);
+static inline double pass_bursts(const hls_build *b, const pass_shape *p) {
+    double groups = hls_port_tiles(b->ports, p->outputs);
+    return p->quantised ? up(groups, HLS_SLAB) : groups * (p->type == HLS_E4M3 ? 2 : 1);
 }
 
 #endif

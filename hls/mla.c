@@ -108,6 +108,21 @@ HLS_LANES static void absorb_tiles(const hls_word chunk[HLS_CHUNK][HLS_PORTS],
                 }
 }
 
+/* The first `used` words of every sum become +0. */
+static void clear_sums(int32_t used, hls_word partial[HLS_ABSORB_GROUPS][16][HLS_ABSORB_WORDS]) {
+#pragma HLS INLINE
+    const hls_word zero = {{0}};
+    for (int32_t j = 0; j < 16; j++)
+        for (int32_t w = 0; w < HLS_ABSORB_WORDS && w < used; w++) {
+#pragma HLS PIPELINE II = 1
+#pragma HLS LOOP_FLATTEN
+            for (int32_t i = 0; i < HLS_ABSORB_GROUPS; i++) {
+#pragma HLS UNROLL
+                partial[i][j][w] = zero;
+            }
+        }
+}
+
 /* out[r][i] = ordered sum over d of q[r][d] * W[first + d, i], i < rank. While a tile is multiplied, the next is loaded. */
 static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, int32_t first, int32_t nope,
                          int32_t rows, const head_words q[HLS_ROWS], head_words out[HLS_ROWS]) {
@@ -126,17 +141,11 @@ static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank,
 #pragma HLS ARRAY_PARTITION variable = even_scale cyclic factor = 16 dim = 2
 #pragma HLS ARRAY_PARTITION variable = odd_scale complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = odd_scale cyclic factor = 16 dim = 2
-    const hls_word zero = {{0}};
     const int32_t begin = first / HLS_GROUP_OUTPUTS, end = (first + nope - 1) / HLS_GROUP_OUTPUTS + 1;
     const int32_t columns = hls_row_words(type, rank), tile_words = hls_tile_words(type, rank);
     const int32_t subs = hls_word_elements(type) / 16;
-    for (int32_t i = 0; i < 16 * HLS_ABSORB_WORDS; i++) {
-#pragma HLS PIPELINE II = 1
-        for (int32_t q = 0; q < HLS_ABSORB_GROUPS; q++) {
-#pragma HLS UNROLL
-            partial[q][i / HLS_ABSORB_WORDS][i % HLS_ABSORB_WORDS] = zero;
-        }
-    }
+    const int32_t turns = (subs * rows + HLS_ABSORB_GROUPS - 1) / HLS_ABSORB_GROUPS, used = turns * columns;
+    clear_sums(used, partial);
     load_tiles(HLS_PORT_ARGS, at + (int64_t)begin * tile_words, type, rank, even_scale, even);
     for (int32_t group = begin; group < end; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 33
