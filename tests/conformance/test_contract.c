@@ -352,6 +352,7 @@ static void ops_of_a_submission_run_in_order(void *arg) {
     fa_weight w = conf_weight(&arena, &rng, FA_F8_E4M3, WIDTH, WIDTH, CONF_NORMAL);
     fa_weight norm = conf_weight(&arena, &rng, FA_BF16, 1, WIDTH, CONF_NORMAL);
     CHECK_OK(b->weight(b, &w, &e), &e);
+    CHECK_OK(b->weight(b, &norm, &e), &e);
     int rows[T] = {0, 1, 2, 3, 4};
     for (int split = 0; split < 2; split++) {
         conf_matrix h = conf_upload(b, x, WIDTH, rows, T), n = conf_upload(b, NULL, WIDTH, NULL, T);

@@ -219,6 +219,26 @@ static void limits_of_kernels_hold(void *arg) {
     close_stage(&s);
 }
 
+static void unknown_weights_are_refused(void *arg) {
+    (void)arg;
+    stage s;
+    fa_error e;
+    fa_ticket ticket;
+    open_stage(&s, "kv260", false);
+    fa_weight never = s.w;
+    never.name = "never.given";
+    never.device = NULL;
+    fa_op op = {.kind = FA_OP_MATMUL,
+                .matmul = {.rows = ROWS,
+                           .x = {s.x, 0},
+                           .ldx = INPUTS,
+                           .n_parts = 1,
+                           .part = {{.w = &never, .y = {s.y, 0}, .ldy = OUTPUTS}}}};
+    CHECK(s.backend->submit(s.backend, &op, 1, &ticket, &e) == FA_EINVAL && strstr(e.text, "never.given"), "%s",
+          e.text);
+    close_stage(&s);
+}
+
 static void wrong_launches_are_refused(void *arg) {
     (void)arg;
     fa_error e;
@@ -270,6 +290,7 @@ int main(int argc, char **argv) {
         {"a timeline must be asked for, and its file can be written", timeline_must_be_asked_for, NULL},
         {"a model too large is refused with bytes and boards", too_large_model_is_refused_with_numbers, NULL},
         {"what kernels cannot hold is refused", limits_of_kernels_hold, NULL},
+        {"a weight that the board was not given is refused by name", unknown_weights_are_refused, NULL},
         {"wrong launches are refused and start nothing", wrong_launches_are_refused, NULL},
         {"backend sim names its board", boards_are_named, NULL},
     };

@@ -22,6 +22,32 @@ fa_status board_check_reserve(const fa_board_backend *b, const fa_limits *l, fa_
     return FA_OK;
 }
 
+static fa_status check_weight(const fa_op *op, const fa_weight *w, fa_error *e) {
+    if (!w || w->device) return FA_OK;
+    return fa_fail(e, FA_EINVAL, "%s: tensor %s was not given to the board", fa_op_name(op->kind),
+                   w->name ? w->name : "weight");
+}
+
+/* The weights that an op may use must be on the card. */
+static fa_status check_weights(const fa_op *op, fa_error *e) {
+    const fa_matmul *m = &op->matmul;
+    fa_status s = FA_OK;
+    for (int p = 0; op->kind == FA_OP_MATMUL && p < m->n_parts && !s; p++) {
+        s = check_weight(op, m->part[p].w, e);
+        if (!s) s = check_weight(op, m->part[p].bias, e);
+    }
+    if (op->kind == FA_OP_RMSNORM) s = check_weight(op, op->rmsnorm.weight, e);
+    if (op->kind == FA_OP_MLA) s = check_weight(op, op->mla.k_up, e);
+    if (op->kind == FA_OP_MLA && !s) s = check_weight(op, op->mla.v_up, e);
+    for (int i = 0; op->kind == FA_OP_EXPERTS && i < (op->experts.ids ? op->experts.n_experts : 1) && !s; i++) {
+        const fa_expert *x = &op->experts.experts[i];
+        s = check_weight(op, &x->gate, e);
+        if (!s) s = check_weight(op, &x->up, e);
+        if (!s) s = check_weight(op, &x->down, e);
+    }
+    return s;
+}
+
 fa_status board_check_op(const fa_op *op, fa_error *e) {
     limit checks[3] = {{0}};
     if (op->kind == FA_OP_MLA) {
@@ -42,5 +68,5 @@ fa_status board_check_op(const fa_op *op, fa_error *e) {
         if (checks[i].asked > checks[i].most)
             return fa_fail(e, FA_ELIMIT, "%s: %s: %lld is more than the %lld that kernels take", fa_op_name(op->kind),
                            checks[i].name, (long long)checks[i].asked, (long long)checks[i].most);
-    return FA_OK;
+    return check_weights(op, e);
 }

@@ -82,7 +82,7 @@ typedef struct fa_board_backend {
 /* backend.c: memory of the io ports, where it begins or else anywhere. */
 fa_status board_io_alloc(fa_board_backend *b, size_t bytes, fa_device_buffer **out, fa_error *e);
 
-/* limits.c: FA_ELIMIT for more than the kernels take. */
+/* limits.c: FA_ELIMIT for more than the kernels take; FA_EINVAL for a weight that is not on the card. */
 fa_status board_check_reserve(const fa_board_backend *b, const fa_limits *limits, fa_error *e);
 fa_status board_check_op(const fa_op *op, fa_error *e);
 
