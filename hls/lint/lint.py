@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """hls/lint/lint.py [-DNAME=VALUE ...] [FILE ...]: finds in kernel files what Vitis HLS would refuse or what would break the
-promise of the same bits. Without FILE: all of hls/*.c that define a kernel (a function fathom_...). Prints FILE:LINE: [RULE] TEXT and fails
-when there is anything to print. README.md lists the rules. Runs in the repository's root and needs clang."""
+promise of the same bits. Without FILE: all of hls/*.c that define a kernel (a function fathom_...). Prints FILE:LINE: [RULE] TEXT
+and fails when there is anything to print. README.md lists the rules. Runs in the repository's root and needs clang."""
 
 import glob
 import os
