@@ -41,10 +41,10 @@ typedef struct fa_device_bank {
 /* Totals since opening. Seconds and joules are the board's: modelled by the simulator, measured where there is a board
  * (joules 0 where it has no sensor). */
 typedef struct fa_device_stats {
-    double seconds;             /* from opening to the end of what was waited for */
-    double unit_cycles;         /* kernel clock cycles in which a unit worked, summed over units */
-    double joules, idle_joules; /* in all; of it what the board takes at rest */
-    double to_card, from_card;  /* bytes */
+    double seconds;            /* from opening to the end of what was waited for */
+    double unit_cycles;        /* kernel clock cycles in which a unit worked, summed over units */
+    double joules;             /* what the board takes at rest included */
+    double to_card, from_card; /* bytes */
     int64_t launches, transfers;
 } fa_device_stats;
 

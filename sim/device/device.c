@@ -70,8 +70,7 @@ static fa_device_stats stats(const fa_device *d) {
     const sim_device *s = (const sim_device *)d;
     fa_device_stats result = s->stats;
     result.seconds = sim_clock_seconds(&s->clock);
-    result.idle_joules = s->board.idle_w * result.seconds;
-    result.joules += result.idle_joules;
+    result.joules += s->board.idle_w * result.seconds;
     return result;
 }
 

@@ -93,7 +93,7 @@ static void count(sim_device *s, const sim_launch *l, const fa_device_arg *args)
     double seconds = sim_launch_seconds(&s->board, &cost);
     sim_clock_add(&s->clock, lane, SIM_EVENT_KERNEL, l->kernel->name, seconds, cost.weight_bytes + cost.io_bytes);
     count_banks(s, l->kernel, args, &cost);
-    s->stats.unit_cycles += seconds * s->board.build.clock_hz;
+    s->stats.unit_cycles += sim_launch_cycles(&s->board, &cost);
     s->stats.joules += sim_launch_joules(&s->board, &cost);
 }
 

@@ -81,7 +81,7 @@ hls_call hls_call_make(const hls_variant *v, const char *kernel, const hls_memor
     while (c.kernel->name && strcmp(c.kernel->name, kernel)) c.kernel++;
     CHECK(c.kernel->name, "no kernel %s", kernel);
     for (int p = 0; m && p < m->ports; p++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "w%d", p);
         hls_set_pointer(&c, name, m->port[p]);
     }

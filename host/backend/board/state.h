@@ -67,7 +67,7 @@ typedef struct fa_board_backend {
     board_weight *weights, **last, *pending; /* all; the end of the list; the first that is in no segment */
     board_segment *segments;
     int32_t n_segments;
-    size_t weight_bytes, buffer_bytes;
+    size_t buffer_bytes;
     uint8_t *verify; /* staging of transfer.c */
     board_tables tables;
     board_plan plans[BOARD_WINDOW];

@@ -114,7 +114,6 @@ static fa_status alloc_segment(fa_board_backend *b, board_segment *s, const exte
             fa_bank_range bank = {fa_board_port_bank(d->board, &d->board->build, u, p), 1};
             size_t bytes = (size_t)x->words[u] * sizeof(hls_word);
             st = d->alloc(d, bank, bytes, &s->port[u * b->ports + p], e);
-            b->weight_bytes += st ? 0 : bytes;
         }
     if (!st && x->values) st = board_io_alloc(b, (size_t)x->values * sizeof(float), &s->vectors, e);
     return st;
