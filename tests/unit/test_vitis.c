@@ -176,6 +176,24 @@ static void every_kernel_has_needs(void *arg) {
     CHECK(!fa_board_kernel_needs(&b, &b.build, "fathom_nothing", &one));
 }
 
+/* What needs.c says a kernel has is what its arguments say: weight ports for those with a bundle w0, and for no other. */
+static void ports_cost_those_who_have_them(void *arg) {
+    (void)arg;
+    fa_board b = board("u55c");
+    fa_board_build few = b.build, many = b.build;
+    few.ports = 4;
+    many.ports = 8;
+    for (const hls_kernel *k = hls_kernels(4); k->name; k++) {
+        fa_resources less, more;
+        bool weights = false;
+        for (int a = 0; a < k->n_args; a++) weights |= k->args[a].bundle && !strcmp(k->args[a].bundle, "w0");
+        fa_board_kernel_needs(&b, &few, k->name, &less);
+        fa_board_kernel_needs(&b, &many, k->name, &more);
+        CHECK((more.bram > less.bram) == weights && (more.lut > less.lut) == weights, "%s: %g and %g BRAM", k->name,
+              less.bram, more.bram);
+    }
+}
+
 /* More of anything never takes less of anything. */
 static void needs_grow_with_the_build(void *arg) {
     (void)arg;
@@ -244,6 +262,7 @@ int main(int argc, char **argv) {
     enum { BOARDS = 10 };
     static const check_case others[] = {
         {"every kernel has needs", every_kernel_has_needs, NULL},
+        {"ports cost the kernels that have them", ports_cost_those_who_have_them, NULL},
         {"needs grow with the build", needs_grow_with_the_build, NULL},
         {"all built-in builds fit but that of kv260", builds_fit, NULL},
         {"a build out of range is refused", a_build_out_of_range_is_refused, NULL},

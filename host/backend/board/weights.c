@@ -83,7 +83,7 @@ static void place(const fa_board_backend *b, board_weight *w, extent *x) {
     x->values += w->vector ? (w->view.cols + 15) / 16 * 16 : 0;
 }
 
-/* FA_ENOMEM with what is needed and what is there, unless every bank has room for its ports' shares. */
+/* FA_ENOMEM with what is needed and what is there, unless the banks of every port have room for its share. */
 static fa_status check_room(const fa_board_backend *b, const extent *x, fa_error *e) {
     const fa_board *board = b->device->board;
     double bytes = 0, most = 0, room = 1e300;
@@ -92,8 +92,13 @@ static fa_status check_room(const fa_board_backend *b, const extent *x, fa_error
         bytes += share * b->ports;
         most = fmax(most, share);
         for (int32_t p = 0; p < b->ports; p++) {
-            fa_device_bank bank = b->device->bank(b->device, fa_board_port_bank(board, &board->build, u, p));
-            room = fmin(room, (double)(bank.bytes - bank.used));
+            int32_t first = fa_board_port_bank(board, &board->build, u, p);
+            double left = 0;
+            for (int32_t i = 0; i < fa_board_port_banks(board, &board->build); i++) {
+                fa_device_bank bank = b->device->bank(b->device, first + i);
+                left += (double)(bank.bytes - bank.used);
+            }
+            room = fmin(room, left);
         }
     }
     double ports = (double)b->units * b->ports, per_bank = ceil(ports / board->bank[0].count);
@@ -111,7 +116,8 @@ static fa_status alloc_segment(fa_board_backend *b, board_segment *s, const exte
     fa_status st = check_room(b, x, e);
     for (int32_t u = 0; u < b->units; u++)
         for (int32_t p = 0; p < b->ports && !st && x->words[u]; p++) {
-            fa_bank_range bank = {fa_board_port_bank(d->board, &d->board->build, u, p), 1};
+            fa_bank_range bank = {fa_board_port_bank(d->board, &d->board->build, u, p),
+                                  fa_board_port_banks(d->board, &d->board->build)};
             size_t bytes = (size_t)x->words[u] * sizeof(hls_word);
             st = d->alloc(d, bank, bytes, &s->port[u * b->ports + p], e);
         }
