@@ -1,16 +1,16 @@
 /* gqa and mla: rules 3, 4 and 7. A work-item has up to 4 query heads that share each page's decoded keys and values. */
 
 /* Sixteen cached values from element i on of a part, whose row is at `row`; E4M3: code * scale, one rounding. */
-INLINE float16 load_kv(int kind, global const uchar *data, global const float *scales, int i) {
+INLINE float16 load_kv(int kind, global const uchar *data, global const float *scales, uint i) {
     if (kind == FCL_F32) return vload16(0, (global const float *)data + i);
     if (kind == FCL_BF16) return as_float16(convert_uint16(vload16(0, (global const ushort *)data + i)) << 16);
     float16 scale = (float16)(scales[i / FCL_BLOCK]);
-    int left = FCL_BLOCK - i % FCL_BLOCK; /* the next scale begins inside these sixteen */
+    int left = (int)(FCL_BLOCK - i % FCL_BLOCK); /* the next scale begins inside these sixteen */
     if (left < 16) scale = select((float16)(scales[i / FCL_BLOCK + 1]), scale, first_lanes(left));
     return mul16(decode16(load_codes(data + i)), scale);
 }
 
-INLINE float load_kv_one(int kind, global const uchar *data, global const float *scales, int i) {
+INLINE float load_kv_one(int kind, global const uchar *data, global const float *scales, uint i) {
     if (kind == FCL_F32) return ((global const float *)data)[i];
     if (kind == FCL_BF16) return as_float((uint)((global const ushort *)data)[i] << 16);
     return mul1(decode16((int16)((char)data[i])).s0, scales[i / FCL_BLOCK]);
@@ -37,7 +37,7 @@ INLINE float16 dot_rest(float16 sum, int kind, global const uchar *data, global 
     float p[16];
     vstore16(sum, 0, p);
     for (int i = begin; i < end; i++) {
-        int lane = (before + i) % 16;
+        uint lane = (uint)(before + i) % 16;
         p[lane] = add1(p[lane], mul1(q[i], load_kv_one(kind, data, scales, first + i)));
     }
     return vload16(0, p);
@@ -51,17 +51,17 @@ INLINE void score_row(global const fcl_attend *op, const heads_view *v, global c
     global const float *b_scales = (global const float *)(row + op->kv.b.scales);
     int kind = op->kv.a.kind, n = op->head_dim, whole = n / 16 * 16, rope = op->rope;
     float16 p[FCL_HEADS];
-#pragma unroll
+UNROLL
     for (int h = 0; h < n_h; h++) p[h] = (float16)(0.0f);
     for (int i = 0; i < whole; i += 16) {
         float16 key = load_kv(kind, a, a_scales, v->key_first + i);
-#pragma unroll
+UNROLL
         for (int h = 0; h < n_h; h++) p[h] = add16(p[h], mul16(vload16(0, v->q[h] + i), key));
     }
     int rope_whole = whole == n ? rope / 16 * 16 : 0;
     for (int i = 0; i < rope_whole; i += 16) {
         float16 key = load_kv(op->kv.b.kind, b, b_scales, i);
-#pragma unroll
+UNROLL
         for (int h = 0; h < n_h; h++) p[h] = add16(p[h], mul16(vload16(0, v->rope_q[h] + i), key));
     }
     for (int h = 0; h < n_h; h++) {
@@ -101,7 +101,7 @@ INLINE void add_values(global const fcl_attend *op, const heads_view *v, global 
     for (int i = 0; i < op->head_dim; i += 16) {
         int width = min(16, op->head_dim - i);
         float16 acc[FCL_HEADS];
-#pragma unroll
+UNROLL
         for (int h = 0; h < n_h; h++)
             acc[h] = first_page ? (float16)(0.0f) : mul16(load_x(v->out[h] + i, width), (float16)(factor[h]));
         for (int j = 0; j < n; j++) {
@@ -109,7 +109,7 @@ INLINE void add_values(global const fcl_attend *op, const heads_view *v, global 
             global const float *s = (global const float *)(row + scales);
             float16 value = width == 16 ? load_kv(kind, row + offset, s, v->key_first + i)
                                         : load_kv_end(kind, row + offset, s, v->key_first + i, width);
-#pragma unroll
+UNROLL
             for (int h = 0; h < n_h; h++) acc[h] = add16(acc[h], mul16((float16)(p[h][j]), value));
         }
         for (int h = 0; h < v->n; h++) store_tile(acc[h], width, v->out[h] + i);
@@ -144,13 +144,11 @@ INLINE void attend_any(global const fcl_attend *op, const heads_view *v, global 
         attend(op, v, pool, FCL_HEADS);
 }
 
-INLINE heads_view heads_of(global const uchar *params, global const fcl_attend *op, int n, long t) {
+INLINE void heads_of(heads_view *v, global const uchar *params, global const fcl_attend *op, int n, long t) {
     global const fcl_place *place = (global const fcl_place *)(params + op->places) + t;
-    heads_view v;
-    v.n = n;
-    v.pos = place->pos;
-    v.pages = (global const int *)(params + place->pages);
-    return v;
+    v->n = n;
+    v->pos = place->pos;
+    v->pages = (global const int *)(params + place->pages);
 }
 
 /* [head groups, kv_heads, rows] */
@@ -159,7 +157,8 @@ kernel void fathom_gqa(global const uchar *params, long at, global const float *
     global const fcl_attend *op = (global const fcl_attend *)(params + at);
     int group = op->heads / op->kv_heads, in_group = (int)get_global_id(0) * FCL_HEADS, kv_head = (int)get_global_id(1);
     long t = get_global_id(2);
-    heads_view v = heads_of(params, op, min(FCL_HEADS, group - in_group), t);
+    heads_view v;
+    heads_of(&v, params, op, min(FCL_HEADS, group - in_group), t);
     v.key_first = kv_head * op->head_dim;
     v.value_is_b = 1;
     for (int i = 0; i < FCL_HEADS; i++) {
@@ -176,7 +175,8 @@ kernel void fathom_mla(global const uchar *params, long at, global const float *
     global const fcl_attend *op = (global const fcl_attend *)(params + at);
     int first = (int)get_global_id(0) * FCL_HEADS;
     long t = get_global_id(2);
-    heads_view v = heads_of(params, op, min(FCL_HEADS, op->heads - first), t);
+    heads_view v;
+    heads_of(&v, params, op, min(FCL_HEADS, op->heads - first), t);
     v.key_first = 0;
     v.value_is_b = 0;
     for (int i = 0; i < FCL_HEADS; i++) {
@@ -194,17 +194,17 @@ INLINE void absorb(const weight_view *w, long row, int i, int n_in, global const
     float16 p[FCL_TOGETHER][16];
     for (int lane = 0; lane < 16; lane++) {
         float16 sum[FCL_TOGETHER];
-#pragma unroll
+UNROLL
         for (int t = 0; t < n_x; t++) sum[t] = (float16)(0.0f);
         for (int d = lane; d < n_in; d += 16) {
             float16 v = load_16(w, row + d, i);
-#pragma unroll
+UNROLL
             for (int t = 0; t < n_x; t++) sum[t] = add16(sum[t], mul16((float16)(x[t][d]), v));
         }
-#pragma unroll
+UNROLL
         for (int t = 0; t < n_x; t++) p[t][lane] = sum[t];
     }
-#pragma unroll
+UNROLL
     for (int t = 0; t < n_x; t++) {
         for (int level = 8; level; level /= 2)
             for (int lane = 0; lane < level; lane++) p[t][lane] = add16(p[t][lane], p[t][lane + level]);
@@ -216,7 +216,8 @@ INLINE void absorb(const weight_view *w, long row, int i, int n_in, global const
 kernel void fathom_absorb(global const uchar *params, long at, WINDOW_ARGS, global const float *x, global float *y) {
     global const fcl_project *op = (global const fcl_project *)(params + at);
     int i = (int)get_global_id(0) * 16, head = (int)get_global_id(1), t = (int)get_global_id(2) * FCL_TOGETHER;
-    weight_view w = view_of(&op->w, WINDOWS);
+    weight_view w;
+    view_of(&w, &op->w, WINDOWS);
     int n_x = min(FCL_TOGETHER, op->rows - t);
     global const float *rows[FCL_TOGETHER];
     float16 out[FCL_TOGETHER];
@@ -235,7 +236,8 @@ kernel void fathom_project(global const uchar *params, long at, WINDOW_ARGS, glo
     global const fcl_project *op = (global const fcl_project *)(params + at);
     int first = (int)get_global_id(0) * FCL_TILE, n = min(FCL_TILE, op->n_out - first);
     long head = get_global_id(1);
-    weight_view w = view_of(&op->w, WINDOWS);
+    weight_view w;
+    view_of(&w, &op->w, WINDOWS);
     int t = (int)get_global_id(2) * FCL_ROWS, end = min(t + FCL_ROWS, op->rows);
     while (t < end) {
         int n_x = min(FCL_TOGETHER, end - t);

@@ -3,16 +3,14 @@
  * every sum grows in the order of its routes. */
 
 /* Routes r .. r + 3 of an expert (the last one again where there are fewer). */
-INLINE rows_view route_rows(global const fcl_route *routes, int r, int end, global const float *rows, long ld,
-                            global const float *scales, long lds) {
-    rows_view in;
+INLINE void route_rows(rows_view *in, global const fcl_route *routes, int r, int end, global const float *rows, long ld,
+                       global const float *scales, long lds) {
     for (int i = 0; i < FCL_TOGETHER; i++) {
         int at = min(r + i, end - 1);
         long row = routes ? routes[at].row : at;
-        in.x[i] = rows + row * ld;
-        in.scales[i] = scales + row * lds;
+        in->x[i] = rows + row * ld;
+        in->scales[i] = scales + row * lds;
     }
-    return in;
 }
 
 kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, global const float *x,
@@ -23,13 +21,15 @@ kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, glo
     global const fcl_route *routes = (global const fcl_route *)(params + op->routes);
     int first = (int)get_global_id(0) * FCL_TILE, n = min(FCL_TILE, op->inner - first);
     for (int up = 0; up < 2; up++) {
-        weight_view w = view_of(up ? &e->up : &e->gate, WINDOWS);
+        weight_view w;
+        view_of(&w, up ? &e->up : &e->gate, WINDOWS);
         global float *inner = (up ? ups : gates) + first;
         for (int r = e->first; r < e->last;) {
             int n_x = min(FCL_TOGETHER, e->last - r);
             float16 out[FCL_TOGETHER];
-            rows_view in = route_rows(routes, r, e->last, w.codes ? values : x + op->x, w.codes ? op->ldv : op->ldx,
-                                      scales, op->lds);
+            rows_view in;
+            route_rows(&in, routes, r, e->last, w.codes ? values : x + op->x, w.codes ? op->ldv : op->ldx, scales,
+                       op->lds);
             product(&w, first, n, &in, n_x, out);
             for (int i = 0; i < n_x; i++) store_tile(out[i], n, inner + (r + i) * op->ld_inner);
             r += n_x;
@@ -46,11 +46,13 @@ kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global
     for (int t = 0; t < op->rows; t++) store_tile((float16)(0.0f), n, y + t * op->ldy);
     for (int a = 0; a < op->n_active; a++) {
         global const fcl_expert *e = (global const fcl_expert *)(params + op->experts) + a;
-        weight_view w = view_of(&e->down, WINDOWS);
+        weight_view w;
+        view_of(&w, &e->down, WINDOWS);
         for (int r = e->first; r < e->last;) {
             int n_x = min(FCL_TOGETHER, e->last - r);
             float16 out[FCL_TOGETHER];
-            rows_view in = route_rows(0, r, e->last, w.codes ? values : inner, op->ld_inner, scales, op->lds_inner);
+            rows_view in;
+            route_rows(&in, 0, r, e->last, w.codes ? values : inner, op->ld_inner, scales, op->lds_inner);
             product(&w, first, n, &in, n_x, out);
             for (int i = 0; i < n_x; i++) {
                 global float *sum = y + routes[r + i].row * op->ldy;

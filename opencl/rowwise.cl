@@ -31,7 +31,8 @@ kernel void fathom_gated(global const uchar *params, long at, global float *gate
 kernel void fathom_rmsnorm(global const uchar *params, long at, WINDOW_ARGS, global const float *x, global float *y) {
     global const fcl_rmsnorm *op = (global const fcl_rmsnorm *)(params + at);
     long t = get_global_id(0), row = op->index < 0 ? t : ((global const int *)(params + op->index))[t];
-    weight_view w = view_of(&op->weight, WINDOWS);
+    weight_view w;
+    view_of(&w, &op->weight, WINDOWS);
     x += op->x + row * op->ldx;
     y += op->y + t * op->ldy;
     float16 p = (float16)(0.0f);
@@ -108,8 +109,9 @@ kernel void fathom_store(global const uchar *params, long at, global const uint 
     int is_b = (int)get_global_id(0);
     long t = get_global_id(1);
     global const fcl_place *place = (global const fcl_place *)(params + op->places) + t;
-    long page = ((global const int *)(params + place->pages))[place->pos / FCL_PAGE];
-    global uchar *row = pool + page * op->kv.page_bytes + op->kv.layer_offset + place->pos % FCL_PAGE * op->kv.row_bytes;
+    uint pos = (uint)place->pos;
+    long page = ((global const int *)(params + place->pages))[pos / FCL_PAGE];
+    global uchar *row = pool + page * op->kv.page_bytes + op->kv.layer_offset + pos % FCL_PAGE * op->kv.row_bytes;
     global const fcl_kv_part *part = is_b ? &op->kv.b : &op->kv.a;
     global const uint *x = is_b ? b + op->b + t * op->ldb : a + op->a + t * op->lda;
     if (part->kind == FCL_E4M3)

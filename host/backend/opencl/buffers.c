@@ -10,9 +10,14 @@ static cl_int make_mem(const fa_opencl *o, ocl_buffer *b) {
     size_t bytes = b->memory.bytes;
     cl_mem_flags flags = CL_MEM_READ_WRITE | (o->device.shared ? CL_MEM_USE_HOST_PTR : 0);
     b->mem = clCreateBuffer(o->context, flags, bytes, o->device.shared ? b->memory.data : NULL, &code);
-    if (!b->mem || o->device.shared) return b->mem ? CL_SUCCESS : code;
-    const cl_uint zero = 0;
-    code = clEnqueueFillBuffer(o->queue, b->mem, &zero, sizeof zero, 0, bytes / 4 * 4, 0, NULL, NULL);
+    if (!b->mem) return code;
+    if (o->device.shared) { /* the device sees the zeros */
+        void *at = clEnqueueMapBuffer(o->queue, b->mem, CL_TRUE, CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &code);
+        if (at) code = clEnqueueUnmapMemObject(o->queue, b->mem, at, 0, NULL, NULL);
+    } else {
+        const cl_uint zero = 0;
+        code = clEnqueueFillBuffer(o->queue, b->mem, &zero, sizeof zero, 0, bytes / 4 * 4, 0, NULL, NULL);
+    }
     return code ? code : clFinish(o->queue);
 }
 

@@ -2,6 +2,7 @@
 #include "host/backend/opencl/device.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_PLATFORMS = 16 };
@@ -38,13 +39,14 @@ static void describe(fa_opencl_device *d, cl_platform_id platform, cl_device_id 
     text_of(id, CL_DEVICE_NAME, d->name);
     text_of(id, CL_DEVICE_VERSION, d->version);
     text_of(id, CL_DRIVER_VERSION, d->driver);
-    d->kind = kind_of(number_of(id, CL_DEVICE_TYPE, sizeof(cl_device_type)));
+    cl_device_type type = number_of(id, CL_DEVICE_TYPE, sizeof type);
+    d->kind = kind_of(type);
     d->bytes = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
     d->buffer_bytes = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(cl_ulong));
     d->units = (unsigned)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
     d->fp64 = number_of(id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof(cl_device_fp_config)) != 0;
     d->sub_groups = has_extension(id, "cl_khr_subgroups") || has_extension(id, "cl_intel_subgroups");
-    d->shared = number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool)) != 0;
+    d->shared = (type & CL_DEVICE_TYPE_CPU) || number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool));
     d->exact_divide = (fp & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
     d->subnormals = (fp & CL_FP_DENORM) != 0;
 }
@@ -76,6 +78,7 @@ static int rank_of(const fa_opencl_device *d) {
     return !strcmp(d->kind, "GPU") ? 3 : !strcmp(d->kind, "accelerator") ? 2 : 1;
 }
 
+/* FATHOM_OPENCL_COPY=1 takes a device for one with memory of its own, so that copying can be tested on any. */
 fa_status ocl_choose(fa_opencl_device *chosen, const char *name, fa_error *e) {
     fa_opencl_device all[FA_OPENCL_DEVICES];
     int n, platform = -1, device = -1, end = 0, best = -1;
@@ -94,5 +97,7 @@ fa_status ocl_choose(fa_opencl_device *chosen, const char *name, fa_error *e) {
                        any ? "opencl: no OpenCL device is there%s" : "opencl: there is no device %s",
                        any ? "" : name + 7);
     *chosen = all[best];
+    const char *copy = getenv("FATHOM_OPENCL_COPY");
+    if (copy && *copy) chosen->shared = false;
     return FA_OK;
 }

@@ -56,6 +56,7 @@ typedef struct ocl_window {
     cl_mem mem;
     fa_memory memory; /* of copies on shared devices */
     size_t bytes, used;
+    void *mapped;
     bool copies; /* made here; else a view of a mapped file */
 } ocl_window;
 
@@ -116,6 +117,8 @@ typedef struct fa_opencl {
     ocl_weight *weights, **last_weight, *pending;
     ocl_window *windows;
     int n_windows, windows_room;
+    cl_mem staging; /* pinned; for devices with memory of their own */
+    void *staging_mapped;
 } fa_opencl;
 
 /* program.c: compiles or loads the programs, makes the kernels; FA_EUNSUPPORTED when the device cannot do the arithmetic. */
@@ -140,6 +143,8 @@ fa_status ocl_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to
 fa_status ocl_take_weight(fa_backend *b, fa_weight *w, fa_error *e);
 /* Puts the weights that wait on the device, as far as it has room. */
 fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e);
+/* Before a submission: what was written reaches the device. */
+fa_status ocl_close_windows(fa_opencl *o, fa_error *e);
 void ocl_release_weights(fa_opencl *o);
 /* A weight that came as a vector or as a matrix; NULL when it is not on the device. */
 const ocl_weight *ocl_weight_of(const fa_weight *w);

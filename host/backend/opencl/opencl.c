@@ -25,6 +25,7 @@ static fa_status prepare(fa_opencl *o, const fa_op *op, fa_error *e) {
 static fa_status submit(fa_backend *b, const fa_op *ops, int n, fa_ticket *ticket, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
     fa_status s = ocl_settle(b, NULL, e);
+    if (!s && !o->lost) s = ocl_close_windows(o, e);
     if (s) return s;
     if (o->lost) return o->host->submit(o->host, ops, n, ticket, e);
     for (int i = 0; i < n && !s; i++) {
@@ -56,6 +57,7 @@ static void close_opencl(fa_backend *b) {
     fa_memory_free(&o->params_host);
     fa_arena_free(&o->arena);
     ocl_release_weights(o);
+    if (o->queue) clFinish(o->queue);
     ocl_release_programs(o);
     if (o->queue) clReleaseCommandQueue(o->queue);
     if (o->context) clReleaseContext(o->context);

@@ -9,7 +9,7 @@
 #include "host/base/threads.h"
 
 enum { ALIGN = 256 };
-static const size_t LEAST_CHUNK = 16u << 20;
+static const size_t LEAST_CHUNK = 16u << 20, PIECE_BYTES = 16u << 20;
 
 static int kind_of(const fa_weight *w) {
     bool vector = w->rows == 1 && (w->type == FA_BF16 || w->type == FA_F16);
@@ -26,9 +26,13 @@ static bool as_it_lies(const ocl_weight *w) {
     return (w->view.kind == FCL_F32 && w->source.type == FA_F32) || w->view.kind != FCL_F32;
 }
 
-static size_t data_bytes(const ocl_weight *w) {
+static size_t element_bytes(const ocl_weight *w) {
     static const size_t size[] = {[FCL_F32] = 4, [FCL_BF16] = 2, [FCL_E4M3] = 1};
-    return (size_t)w->source.rows * (size_t)w->source.cols * size[w->view.kind];
+    return size[w->view.kind];
+}
+
+static size_t data_bytes(const ocl_weight *w) {
+    return (size_t)w->source.rows * (size_t)w->source.cols * element_bytes(w);
 }
 
 static bool in_place(const fa_opencl *o, const ocl_weight *w) {
@@ -68,7 +72,10 @@ static fa_status new_chunk(fa_opencl *o, size_t bytes, fa_error *e) {
         if (s) return s;
         w.mem = clCreateBuffer(o->context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, want, w.memory.data, &code);
     } else {
+        const cl_uint zero = 0;
         w.mem = clCreateBuffer(o->context, CL_MEM_READ_ONLY, want, NULL, &code);
+        if (w.mem) clEnqueueFillBuffer(o->queue, w.mem, &zero, sizeof zero, 0, want / 4 * 4, 0, NULL, NULL);
+        if (w.mem) clFinish(o->queue);
     }
     if (!w.mem) {
         fa_memory_free(&w.memory);
@@ -106,22 +113,91 @@ static void decode(const fa_weight *w, int64_t first, int64_t n, float *out) {
     fa_fp_leave(mode);
 }
 
-/* Writes a weight's data (or its scales) through a map of the window, which is pinned memory where the device has its own. */
-static fa_status copy_in(fa_opencl *o, const ocl_weight *w, bool scales, fa_error *e) {
-    int window = scales ? w->view.scale_window : w->view.window;
-    size_t offset = (size_t)(scales ? w->view.scales : w->view.data);
-    size_t bytes = scales ? scale_count(&w->source) * 4 : data_bytes(w);
-    cl_int code;
-    void *to = clEnqueueMapBuffer(o->queue, o->windows[window].mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, offset,
-                                  bytes, 0, NULL, NULL, &code);
-    if (!to || code) return ocl_fail(&o->device, "clEnqueueMapBuffer", code, e);
-    if (scales || as_it_lies(w))
-        memcpy(to, scales ? (const void *)w->source.scale : w->source.data, bytes);
-    else
-        decode(&w->source, 0, w->source.rows * w->source.cols, to);
-    code = clEnqueueUnmapMemObject(o->queue, o->windows[window].mem, to, 0, NULL, NULL);
+/* Hands a mapped buffer back to the device. */
+static fa_status unmap(fa_opencl *o, cl_mem mem, void **mapped, fa_error *e) {
+    if (!*mapped) return FA_OK;
+    cl_int code = clEnqueueUnmapMemObject(o->queue, mem, *mapped, 0, NULL, NULL);
+    *mapped = NULL;
     if (!code) code = clFinish(o->queue);
     return code ? ocl_fail(&o->device, "clEnqueueUnmapMemObject", code, e) : FA_OK;
+}
+
+static fa_status map(fa_opencl *o, cl_mem mem, size_t bytes, void **mapped, fa_error *e) {
+    cl_int code = CL_SUCCESS;
+    if (!*mapped) *mapped = clEnqueueMapBuffer(o->queue, mem, CL_TRUE, CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &code);
+    return *mapped && !code ? FA_OK : ocl_fail(&o->device, "clEnqueueMapBuffer", code, e);
+}
+
+/* Where the host writes `bytes` (at most a piece) that shall be at `offset` of a window: on a shared device in the chunk itself, which
+ * stays mapped until the next submission; elsewhere in a staging buffer of pinned memory. sent() comes after. */
+static fa_status place_for(fa_opencl *o, int window, size_t offset, void **out, fa_error *e) {
+    ocl_window *w = &o->windows[window];
+    if (o->device.shared) {
+        fa_status s = map(o, w->mem, w->bytes, &w->mapped, e);
+        if (!s) *out = (char *)w->mapped + offset;
+        return s;
+    }
+    if (!o->staging) {
+        cl_int code;
+        o->staging =
+            clCreateBuffer(o->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, 2 * PIECE_BYTES, NULL, &code);
+        if (!o->staging) return ocl_fail(&o->device, "clCreateBuffer", code, e);
+    }
+    fa_status s = map(o, o->staging, 2 * PIECE_BYTES, &o->staging_mapped, e);
+    *out = o->staging_mapped;
+    return s;
+}
+
+static fa_status sent(fa_opencl *o, int window, size_t offset, size_t bytes, fa_error *e) {
+    if (o->device.shared) return FA_OK;
+    fa_status s = unmap(o, o->staging, &o->staging_mapped, e);
+    if (s) return s;
+    cl_int code = clEnqueueCopyBuffer(o->queue, o->staging, o->windows[window].mem, 0, offset, bytes, 0, NULL, NULL);
+    if (!code) code = clFinish(o->queue);
+    return code ? ocl_fail(&o->device, "clEnqueueCopyBuffer", code, e) : FA_OK;
+}
+
+fa_status ocl_close_windows(fa_opencl *o, fa_error *e) {
+    fa_status s = FA_OK;
+    for (int i = 0; i < o->n_windows && !s; i++) s = unmap(o, o->windows[i].mem, &o->windows[i].mapped, e);
+    return s;
+}
+
+/* Elements first .. first + n - 1 of a weight as the device has them. */
+static void convert(const ocl_weight *w, int64_t first, int64_t n, void *to) {
+    if (as_it_lies(w)) {
+        size_t size = element_bytes(w);
+        memcpy(to, (const char *)w->source.data + (size_t)first * size, (size_t)n * size);
+    } else {
+        decode(&w->source, first, n, to);
+    }
+}
+
+/* Writes a weight's data, a piece at a time. */
+static fa_status copy_data(fa_opencl *o, const ocl_weight *w, fa_error *e) {
+    int64_t total = w->source.rows * w->source.cols, block = fa_dtype_get(w->source.type)->block_elements;
+    int64_t each = (int64_t)(PIECE_BYTES / element_bytes(w)) / block * block;
+    fa_status s = FA_OK;
+    for (int64_t first = 0; first < total && !s; first += each) {
+        int64_t n = total - first < each ? total - first : each;
+        size_t offset = (size_t)w->view.data + (size_t)first * element_bytes(w);
+        void *to;
+        s = place_for(o, w->view.window, offset, &to, e);
+        if (s) break;
+        convert(w, first, n, to);
+        s = sent(o, w->view.window, offset, (size_t)n * element_bytes(w), e);
+    }
+    return s;
+}
+
+/* A weight of 2^47 codes would have more scales than a piece holds. */
+static fa_status copy_scales(fa_opencl *o, const ocl_weight *w, fa_error *e) {
+    size_t bytes = scale_count(&w->source) * 4;
+    void *to;
+    fa_status s = place_for(o, w->view.scale_window, (size_t)w->view.scales, &to, e);
+    if (s) return s;
+    memcpy(to, w->source.scale, bytes);
+    return sent(o, w->view.scale_window, (size_t)w->view.scales, bytes, e);
 }
 
 /* Copies what of a weight is to be copied. */
@@ -129,11 +205,11 @@ static fa_status place(fa_opencl *o, ocl_weight *w, fa_error *e) {
     fa_status s = FA_OK;
     if (!in_place(o, w)) {
         s = take_room(o, data_bytes(w), &w->view.window, &w->view.data, e);
-        if (!s) s = copy_in(o, w, false, e);
+        if (!s) s = copy_data(o, w, e);
     }
     if (!s && w->view.kind == FCL_E4M3) {
         s = take_room(o, scale_count(&w->source) * 4, &w->view.scale_window, &w->view.scales, e);
-        if (!s) s = copy_in(o, w, true, e);
+        if (!s) s = copy_scales(o, w, e);
     }
     if (!s) w->on_device = true;
     return s;
@@ -171,9 +247,13 @@ void ocl_release_weights(fa_opencl *o) {
         free(w);
     }
     for (int i = 0; i < o->n_windows; i++) {
+        if (o->windows[i].mapped)
+            clEnqueueUnmapMemObject(o->queue, o->windows[i].mem, o->windows[i].mapped, 0, NULL, NULL);
         if (o->windows[i].mem) clReleaseMemObject(o->windows[i].mem);
         fa_memory_free(&o->windows[i].memory);
     }
+    if (o->staging_mapped) clEnqueueUnmapMemObject(o->queue, o->staging, o->staging_mapped, 0, NULL, NULL);
+    if (o->staging) clReleaseMemObject(o->staging);
     free(o->windows);
 }
 
@@ -313,6 +393,7 @@ fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
         s = o->host->reserve(o->host, &o->limits, e);
         o->host_reserved = !s;
     }
+    if (!s) s = ocl_close_windows(o, e);
     if (!s) describe(o);
     return s;
 }
