@@ -1,5 +1,5 @@
 /* Buffers. On a device that shares the host's memory a buffer is host memory on the chosen NUMA node, used where it lies. Elsewhere it
- * is the device's, and the host keeps what it wrote itself (rotary tables, for instance), to go on when the device is lost. */
+ * is the device's, and host memory of the same size, which takes none before it is touched, waits for the loss of the device. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +26,10 @@ fa_status ocl_buffer_new(fa_opencl *o, size_t bytes, ocl_buffer **out, fa_error 
     ocl_buffer *b = calloc(1, sizeof *b);
     if (!b) return fa_fail(e, FA_ENOMEM, "opencl: cannot allocate a buffer of %zu bytes", bytes);
     fa_status s = fa_memory_alloc(&b->memory, bytes ? bytes : 1, o->node, e);
-    if (!s && !o->lost && b->memory.bytes > o->device.buffer_bytes)
+    if (!s && !o->on_host && b->memory.bytes > o->device.buffer_bytes)
         s = fa_fail(e, FA_ENOMEM, "opencl: %s: a buffer of %zu bytes is larger than its largest, %llu", o->device.name,
                     bytes, (unsigned long long)o->device.buffer_bytes);
-    if (!s && !o->lost) {
+    if (!s && !o->on_host) {
         cl_int code = make_mem(o, b);
         if (code) s = ocl_fail(&o->device, "clCreateBuffer", code, e);
     }
@@ -39,7 +39,7 @@ fa_status ocl_buffer_new(fa_opencl *o, size_t bytes, ocl_buffer **out, fa_error 
         free(b);
         return s;
     }
-    b->base = (fa_buffer){.bytes = bytes, .host = o->lost ? b->memory.data : NULL, .device = b};
+    b->base = (fa_buffer){.bytes = bytes, .host = o->on_host ? b->memory.data : NULL, .device = b};
     o->bytes += b->memory.bytes;
     b->next = o->buffers;
     b->link = &o->buffers;
@@ -79,24 +79,28 @@ fa_status ocl_write(fa_backend *b, fa_buffer *to, size_t offset, const void *fro
     fa_opencl *o = (fa_opencl *)b;
     ocl_buffer *buffer = (ocl_buffer *)to;
     fa_status s = check_range(to, offset, bytes, e);
+    if (!s) s = ocl_check_lost(o, e);
     if (s || !bytes) return s;
-    if (o->lost || !o->device.shared) memcpy((char *)buffer->memory.data + offset, from, bytes);
-    if (o->lost) return FA_OK;
+    if (o->on_host) {
+        memcpy((char *)buffer->memory.data + offset, from, bytes);
+        return FA_OK;
+    }
     cl_int code = clEnqueueWriteBuffer(o->queue, buffer->mem, CL_TRUE, offset, bytes, from, 0, NULL, NULL);
     if (!code) return FA_OK;
-    return ocl_lose(o, ocl_fail(&o->device, "clEnqueueWriteBuffer", code, e));
+    return ocl_give_up(o, "clEnqueueWriteBuffer", code, e);
 }
 
 fa_status ocl_read(fa_backend *b, const fa_buffer *from, size_t offset, void *to, size_t bytes, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
     const ocl_buffer *buffer = (const ocl_buffer *)from;
     fa_status s = check_range(from, offset, bytes, e);
+    if (!s) s = ocl_check_lost(o, e);
     if (s || !bytes) return s;
-    if (o->lost) {
+    if (o->on_host) {
         memcpy(to, (const char *)buffer->memory.data + offset, bytes);
         return FA_OK;
     }
     cl_int code = clEnqueueReadBuffer(o->queue, buffer->mem, CL_TRUE, offset, bytes, to, 0, NULL, NULL);
     if (!code) return FA_OK;
-    return ocl_lose(o, ocl_fail(&o->device, "clEnqueueReadBuffer", code, e));
+    return ocl_give_up(o, "clEnqueueReadBuffer", code, e);
 }

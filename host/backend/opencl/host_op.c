@@ -137,6 +137,5 @@ fa_status ocl_host_op(fa_opencl *o, const fa_op *op, fa_error *e) {
     if (!code) s = o->host->submit(o->host, op, 1, &ticket, e);
     cl_int after = unmap_all(o, &m);
     if (s || !(code || after)) return s;
-    return ocl_lose(
-        o, ocl_fail(&o->device, code ? "clEnqueueMapBuffer" : "clEnqueueUnmapMemObject", code ? code : after, e));
+    return ocl_give_up(o, code ? "clEnqueueMapBuffer" : "clEnqueueUnmapMemObject", code ? code : after, e);
 }

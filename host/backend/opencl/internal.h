@@ -36,7 +36,7 @@ enum { OCL_ARGS = 8, OCL_IN_FLIGHT = 512, OCL_READERS = 6 };
 typedef struct ocl_buffer {
     fa_buffer base;
     cl_mem mem;
-    fa_memory memory; /* shared devices: the very bytes; others: what the host wrote */
+    fa_memory memory; /* shared devices: the very bytes; others: untouched until the host takes over */
     struct ocl_buffer *next, **link;
     uint64_t round;
     int writer, n_readers, readers[OCL_READERS];
@@ -88,8 +88,11 @@ typedef struct fa_opencl {
     cl_command_queue queue;
     cl_program programs[OCL_PROGRAMS];
     cl_kernel kernels[OCL_KERNELS];
-    bool lost, host_reserved;
-    size_t bytes; /* of buffers, scratch and copies of weights */
+    bool lost;    /* the device failed: nothing is computed until ocl_recover */
+    bool on_host; /* the host has taken over */
+    bool host_reserved;
+    char why[256]; /* it was lost */
+    size_t bytes;  /* of buffers, scratch and copies of weights */
 
     fa_limits limits;
     bool reserved;
@@ -164,8 +167,14 @@ fcl_weight ocl_arg_weight(ocl_launch *l, const fa_weight *w);
 fa_status ocl_send(fa_opencl *o, fa_error *e);
 /* Waits for everything and forgets it. */
 fa_status ocl_drain(fa_opencl *o, fa_error *e);
-/* After FA_EDEVICE: from here on the host computes. Returns `why`; other statuses pass. */
-fa_status ocl_lose(fa_opencl *o, fa_status why);
+/* After a failure with status `why`: FA_EDEVICE makes the device a lost one. Returns `why`. */
+fa_status ocl_lose(fa_opencl *o, fa_status why, const fa_error *e);
+/* The device did not do what it was given: it is a lost one. FA_EDEVICE. */
+fa_status ocl_give_up(fa_opencl *o, const char *call, cl_int code, fa_error *e);
+/* FA_EDEVICE while the device is lost. */
+fa_status ocl_check_lost(const fa_opencl *o, fa_error *e);
+/* The host takes over, with buffers of zeros. */
+fa_status ocl_recover(fa_backend *b, bool *memory_lost, fa_error *e);
 
 /* Places of an op's rows in the parameter buffer, once a submission. */
 int64_t ocl_put_places(fa_opencl *o, const fa_place *place, int64_t rows, bool pages);

@@ -24,10 +24,11 @@ static fa_status prepare(fa_opencl *o, const fa_op *op, fa_error *e) {
 /* All ops are checked before the first runs, so that a refused submission leaves no half-done work. */
 static fa_status submit(fa_backend *b, const fa_op *ops, int n, fa_ticket *ticket, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
-    fa_status s = ocl_settle(b, NULL, e);
-    if (!s && !o->lost) s = ocl_close_windows(o, e);
+    fa_status s = ocl_check_lost(o, e);
+    if (!s) s = ocl_settle(b, NULL, e);
+    if (!s && !o->on_host) s = ocl_close_windows(o, e);
     if (s) return s;
-    if (o->lost) return o->host->submit(o->host, ops, n, ticket, e);
+    if (o->on_host) return o->host->submit(o->host, ops, n, ticket, e);
     for (int i = 0; i < n && !s; i++) {
         s = fa_op_check(&ops[i], e);
         if (!s) s = fa_limits_check(&ops[i], &o->limits, e);
@@ -40,7 +41,8 @@ static fa_status submit(fa_backend *b, const fa_op *ops, int n, fa_ticket *ticke
 
 static fa_status wait_done(fa_backend *b, fa_ticket ticket, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
-    if (o->lost || ticket.number < o->round) return FA_OK; /* nothing of that submission is in flight */
+    fa_status s = ocl_check_lost(o, e);
+    if (s || o->on_host || ticket.number < o->round) return s; /* nothing of that submission is in flight */
     return ocl_drain(o, e);
 }
 

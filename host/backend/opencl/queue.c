@@ -1,4 +1,5 @@
 /* Launches: prepared with their parameters, sent together, ordered by the buffers they share alone. */
+#include <stdio.h>
 #include <string.h>
 
 #include "host/backend/opencl/internal.h"
@@ -17,17 +18,35 @@ static void forget(fa_opencl *o) {
     o->round++;
 }
 
-fa_status ocl_lose(fa_opencl *o, fa_status why) {
+fa_status ocl_lose(fa_opencl *o, fa_status why, const fa_error *e) {
     if (why != FA_EDEVICE || o->lost) return why;
+    o->lost = true;
+    snprintf(o->why, sizeof o->why, "%.250s", e ? e->text : "opencl: the device failed");
     clFinish(o->queue); /* what still runs must not write under the host's hands */
     forget(o);
-    o->lost = true;
-    for (ocl_buffer *b = o->buffers; b; b = b->next) b->base.host = b->memory.data;
-    if (o->reserved && !o->host_reserved) {
-        fa_error ignored; /* the next submission says it */
-        o->host_reserved = !o->host->reserve(o->host, &o->limits, &ignored);
-    }
     return why;
+}
+
+fa_status ocl_check_lost(const fa_opencl *o, fa_error *e) {
+    return o->lost && !o->on_host ? fa_fail(e, FA_EDEVICE, "%s (the device is lost)", o->why) : FA_OK;
+}
+
+fa_status ocl_recover(fa_backend *b, bool *memory_lost, fa_error *e) {
+    fa_opencl *o = (fa_opencl *)b;
+    *memory_lost = o->lost && !o->on_host;
+    if (!*memory_lost) return FA_OK;
+    if (o->reserved && !o->host_reserved) {
+        fa_status s = o->host->reserve(o->host, &o->limits, e);
+        if (s) return s;
+        o->host_reserved = true;
+    }
+    for (ocl_buffer *buffer = o->buffers; buffer; buffer = buffer->next) {
+        memset(buffer->memory.data, 0, buffer->memory.bytes);
+        buffer->base.host = buffer->memory.data;
+    }
+    o->on_host = true;
+    snprintf(o->base.detail, sizeof o->base.detail, "%.40s was lost; cpu, %.30s", o->device.name, o->host->detail);
+    return FA_OK;
 }
 
 /* Code of the first command that failed of itself. */
@@ -40,15 +59,16 @@ static cl_int failed_command(const fa_opencl *o, cl_int otherwise) {
     return otherwise;
 }
 
-/* The device did not do what it was given: it is not trusted any more. */
-static fa_status give_up(fa_opencl *o, const char *call, cl_int code, fa_error *e) {
-    fa_fail(e, FA_EDEVICE, "opencl: %s: %s: %s (%d)", o->device.name, call, ocl_code_name(code), code);
-    return ocl_lose(o, FA_EDEVICE);
+fa_status ocl_give_up(fa_opencl *o, const char *call, cl_int code, fa_error *e) {
+    fa_error why;
+    fa_fail(&why, FA_EDEVICE, "opencl: %s: %s: %s (%d)", o->device.name, call, ocl_code_name(code), code);
+    if (e) *e = why;
+    return ocl_lose(o, FA_EDEVICE, &why);
 }
 
 fa_status ocl_drain(fa_opencl *o, fa_error *e) {
     cl_int code = o->n_events ? clWaitForEvents((cl_uint)o->n_events, o->events) : CL_SUCCESS;
-    if (code) return give_up(o, "clWaitForEvents", failed_command(o, code), e);
+    if (code) return ocl_give_up(o, "clWaitForEvents", failed_command(o, code), e);
     forget(o);
     return FA_OK;
 }
@@ -198,5 +218,5 @@ fa_status ocl_send(fa_opencl *o, fa_error *e) {
         code = clFlush(o->queue);
     }
     o->n_launches = 0;
-    return code ? give_up(o, call, code, e) : FA_OK;
+    return code ? ocl_give_up(o, call, code, e) : FA_OK;
 }

@@ -66,8 +66,8 @@ fa_status ocl_reserve(fa_backend *b, const fa_limits *l, fa_error *e) {
     if (!s) s = fa_memory_alloc(&o->params_host, params_bytes(l), o->node, e);
     if (!s && !(o->expert_first = fa_arena_array(&o->arena, (size_t)(l->max_experts > 1 ? l->max_experts : 1) + 2, 4)))
         s = fa_fail(e, FA_ENOMEM, "opencl: out of memory");
-    if (!s && o->lost) s = o->host->reserve(o->host, l, e);
-    o->host_reserved = !s && o->lost;
+    if (!s && o->on_host) s = o->host->reserve(o->host, l, e);
+    o->host_reserved = !s && o->on_host;
     o->reserved = !s;
     if (s) release(o);
     return s;

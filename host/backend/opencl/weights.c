@@ -218,7 +218,7 @@ static fa_status place(fa_opencl *o, ocl_weight *w, fa_error *e) {
 fa_status ocl_take_weight(fa_backend *b, fa_weight *w, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
     fa_status s = o->host->weight(o->host, w, e);
-    if (s || o->lost) return s;
+    if (s || o->on_host) return s;
     ocl_weight *record = calloc(1, sizeof *record);
     if (!record) return fa_fail(e, FA_ENOMEM, "tensor %s: out of memory", w->name ? w->name : "weight");
     record->source = *w;
@@ -376,7 +376,7 @@ fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
     fa_opencl *o = (fa_opencl *)b;
     ocl_weight *first = o->pending;
     o->pending = NULL;
-    if (!first || o->lost) return FA_OK;
+    if (!first || o->on_host) return FA_OK;
     size_t n = 0;
     for (ocl_weight *w = first; w; w = w->next) n++;
     ocl_weight **list = calloc(n, sizeof *list);
