@@ -15,6 +15,7 @@ typedef struct backend_entry {
     fa_status (*open)(fa_backend **out, const fa_backend_options *options, fa_error *e);
     bool takes_more; /* the name may go on with a colon and what the backend makes of it */
     bool board;      /* it has one */
+    bool timeline;   /* it records one */
 } backend_entry;
 
 /* A board whose build would not fit its part is refused here too. */
@@ -35,10 +36,10 @@ static fa_status open_sim(fa_backend **out, const fa_backend_options *options, f
 
 /* What "auto" means comes first. */
 static const backend_entry backends[] = {
-    {"cpu", fa_cpu_open, false, false},
-    {"opencl", fa_opencl_open, true, false},
-    {"reference", fa_reference_open, false, false},
-    {"sim", open_sim, true, true},
+    {"cpu", fa_cpu_open, false, false, false},
+    {"opencl", fa_opencl_open, true, false, true},
+    {"reference", fa_reference_open, false, false, false},
+    {"sim", open_sim, true, true, true},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -53,9 +54,10 @@ fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, f
         const backend_entry *entry = &backends[i];
         if (strlen(entry->name) == n && !strncmp(name, entry->name, n) && (!name[n] || entry->takes_more)) {
             chosen.name = name;
-            if (!entry->board && (chosen.board || chosen.timeline))
-                return fa_fail(e, FA_EINVAL, "backend '%s' has no %s: choose 'sim'", entry->name,
-                               chosen.board ? "board" : "timeline");
+            if ((chosen.board && !entry->board) || (chosen.timeline && !entry->timeline))
+                return fa_fail(e, FA_EINVAL, "backend '%s' has no %s", entry->name,
+                               chosen.board && !entry->board ? "board: choose 'sim'"
+                                                             : "timeline: choose 'sim' or 'opencl'");
             return entry->open(out, &chosen, e);
         }
         size_t used = strlen(known);

@@ -8,7 +8,7 @@
 
 /* Help of --timeline. */
 #define CLI_TIMELINE_HELP \
-    "With --backend sim: write what the board did and when to FILE, for chrome://tracing or ui.perfetto.dev"
+    "With --backend sim or opencl: write what the device did and when to FILE, for chrome://tracing or ui.perfetto.dev"
 
 /* What the board did since `start` (fathom_engine_device of an earlier moment): false where there is none. */
 bool cli_board_use(const fathom_engine *engine, const fathom_device *start, fathom_device *use);

@@ -239,7 +239,7 @@ bool fathom_engine_device(const fathom_engine *g, fathom_device *device) {
 fathom_status fathom_engine_timeline(fathom_engine *g, const char *path, fathom_error *error) {
     fa_error *e = fa_error_of(error);
     if (!g->backend->timeline)
-        return (fathom_status)fa_fail(e, FA_EUNSUPPORTED, "timeline: backend %s has no board", g->backend->name);
+        return (fathom_status)fa_fail(e, FA_EUNSUPPORTED, "timeline: backend %s records none", g->backend->name);
     return (fathom_status)g->backend->timeline(g->backend, path, e);
 }
 

@@ -5,6 +5,7 @@
 
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
+#include "tests/lib/golden_engine.h"
 #include "tests/lib/golden_gguf.h"
 #include "tests/lib/golden_model.h"
 
@@ -16,30 +17,35 @@ typedef struct model_case {
     const char *megabytes; /* FATHOM_OPENCL_MB: device memory for weights; NULL: what it has */
     const char *host;      /* what the backend then says of itself, or NULL */
     bool gguf;
+    bool copy; /* FATHOM_OPENCL_COPY: as on a device with memory of its own */
 } model_case;
 
 static const model_case cases[] = {
-    {"V3, w8a16", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"V3, BF16 cache", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_BF16, false, NULL, NULL, false},
-    {"V3 FP8, w8a8", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, NULL, NULL, false},
-    {"V3 FP8, w8a8, FP8 cache", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_FP8, false, NULL, NULL, false},
-    {"V3 FP8, w8a16", "deepseek-v3-tiny-fp8", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"V3 with its MTP layer", "deepseek-v3-tiny-mtp", FA_W8A16, FA_CACHE_F32, true, NULL, NULL, false},
-    {"V2", "deepseek-v2-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"V2-Lite", "deepseek-v2-lite-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"LLM", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"Coder, FP8 cache", "deepseek-coder-tiny", FA_W8A16, FA_CACHE_FP8, false, NULL, NULL, false},
-    {"R1-Distill-Llama", "r1-distill-llama-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"R1-Distill-Qwen", "r1-distill-qwen-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"R1-Distill-Qwen, untied", "r1-distill-qwen-tiny-untied", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, false},
-    {"V3 from GGUF", "deepseek-v3-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, true},
-    {"Llama from GGUF", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, NULL, NULL, true},
-    {"V3 FP8 with no memory for weights", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, "0",
-     "100 % of the weights on cpu", false},
-    {"V3 FP8 with memory for a part", "deepseek-v3-tiny-fp8", FA_W8A8, FA_CACHE_F32, false, "0.4",
-     "% of the weights on cpu", false},
-    {"Llama with memory for a part", "deepseek-llm-tiny", FA_W8A16, FA_CACHE_F32, false, "0.5",
-     "% of the weights on cpu", false},
+    {"V3, w8a16", "deepseek-v3-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"V3, BF16 cache", "deepseek-v3-tiny", FA_W8A16, .cache = FA_CACHE_BF16},
+    {"V3 FP8, w8a8", "deepseek-v3-tiny-fp8", FA_W8A8, .cache = FA_CACHE_F32},
+    {"V3 FP8, w8a8, FP8 cache", "deepseek-v3-tiny-fp8", FA_W8A8, .cache = FA_CACHE_FP8},
+    {"V3 FP8, w8a16", "deepseek-v3-tiny-fp8", FA_W8A16, .cache = FA_CACHE_F32},
+    {"V3 with its MTP layer", "deepseek-v3-tiny-mtp", FA_W8A16, .mtp = true},
+    {"V2", "deepseek-v2-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"V2-Lite", "deepseek-v2-lite-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"LLM", "deepseek-llm-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"Coder, FP8 cache", "deepseek-coder-tiny", FA_W8A16, .cache = FA_CACHE_FP8},
+    {"R1-Distill-Llama", "r1-distill-llama-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"R1-Distill-Qwen", "r1-distill-qwen-tiny", FA_W8A16, .cache = FA_CACHE_F32},
+    {"R1-Distill-Qwen, untied", "r1-distill-qwen-tiny-untied", FA_W8A16, .cache = FA_CACHE_F32},
+    {"V3 from GGUF", "deepseek-v3-tiny", FA_W8A16, .gguf = true},
+    {"Llama from GGUF", "deepseek-llm-tiny", FA_W8A16, .gguf = true},
+    {"V3 FP8, weights copied to the device", "deepseek-v3-tiny-fp8", FA_W8A8, .copy = true},
+    {"Llama from GGUF, weights copied", "deepseek-llm-tiny", FA_W8A16, .gguf = true, .copy = true},
+    {"V3 FP8 with no memory for weights", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "0",
+     .host = "100 % of the weights on cpu"},
+    {"V3 FP8 with memory for a part", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "0.4",
+     .host = "% of the weights on cpu"},
+    {"V3 FP8, a part copied", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "0.4", .host = "% of the weights on cpu",
+     .copy = true},
+    {"Llama with memory for a part", "deepseek-llm-tiny", FA_W8A16, .megabytes = "0.5",
+     .host = "% of the weights on cpu"},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -103,9 +109,11 @@ static void identical_logits(void *arg) {
     golden_open(&g, c->folder);
     char *scratch = check_scratch();
     char *path = c->gguf ? golden_to_gguf(c->folder, scratch, &(golden_gguf){0}) : strdup(g.dir);
+    if (c->copy) setenv("FATHOM_OPENCL_COPY", "1", 1);
     if (c->megabytes) setenv("FATHOM_OPENCL_MB", c->megabytes, 1);
     compare(c, &g, path);
     unsetenv("FATHOM_OPENCL_MB");
+    unsetenv("FATHOM_OPENCL_COPY");
     golden_close(&g);
     check_remove(scratch);
     free(scratch);
@@ -124,9 +132,43 @@ static void smollm2(void *unused) {
     compare(&(model_case){.numerics = FA_W8A16}, &g, path);
 }
 
+/* One answer's commands in the file: complete events with names and times that can be. */
+static void timeline(void *unused) {
+    (void)unused;
+    need_device();
+    fathom_engine *g =
+        golden_engine_open((fathom_options){.backend = "opencl", .timeline = true}, "deepseek-v3-tiny-fp8");
+    fathom_session *s = golden_session(g, 1);
+    golden_answer a;
+    golden_ask(s, (const int32_t[]){5, 6, 7}, 3, &(fathom_sampling){.max_tokens = 2, .ignore_eos = true});
+    golden_run(g, s, &a);
+    char *scratch = check_scratch(), *path = NULL;
+    fathom_error e = {0};
+    CHECK(asprintf(&path, "%s/timeline.json", scratch) > 0);
+    CHECK(!fathom_engine_timeline(g, path, &e), "%s", e.text);
+    fathom_engine_close(g);
+    json_t *file = json_load_file(path, 0, NULL), *event;
+    size_t i, kernels = 0, transfers = 0;
+    json_array_foreach(json_object_get(file, "traceEvents"), i, event) {
+        if (strcmp(json_string_value(json_object_get(event, "ph")), "X")) continue;
+        const char *name = json_string_value(json_object_get(event, "name"));
+        double ts = json_number_value(json_object_get(event, "ts")),
+               dur = json_number_value(json_object_get(event, "dur"));
+        CHECK(ts >= 0 && dur >= 0 && ts + dur < 1e9, "%s at %g for %g", name, ts, dur);
+        kernels += !strncmp(name, "fathom_", 7);
+        transfers += !strcmp(name, "parameters");
+    }
+    CHECK(kernels > 20 && transfers > 2, "%zu kernels, %zu transfers", kernels, transfers);
+    json_decref(file);
+    check_remove(scratch);
+    free(scratch);
+    free(path);
+}
+
 int main(int argc, char **argv) {
-    check_case all[N_CASES + 1];
+    check_case all[N_CASES + 2];
     for (int i = 0; i < N_CASES; i++) all[i] = (check_case){cases[i].name, identical_logits, (void *)&cases[i]};
     all[N_CASES] = (check_case){"SmolLM2, a real GGUF model", smollm2, NULL};
-    return check_main(argc, argv, all, N_CASES + 1);
+    all[N_CASES + 1] = (check_case){"a timeline holds the commands of an answer", timeline, NULL};
+    return check_main(argc, argv, all, N_CASES + 2);
 }

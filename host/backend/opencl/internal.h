@@ -79,6 +79,12 @@ typedef struct ocl_places {
 
 enum { OCL_PLACES = 4, OCL_LAUNCHES = 64, OCL_LAUNCHES_OF_OP = 6 };
 
+/* A command that is done, by the device's clock in nanoseconds; kernel: OCL_KERNELS for a transfer. */
+typedef struct ocl_record {
+    cl_ulong queued, start, end;
+    int kernel;
+} ocl_record;
+
 typedef struct fa_opencl {
     fa_backend base;
     fa_opencl_device device;
@@ -117,6 +123,10 @@ typedef struct fa_opencl {
     int n_events;
     uint64_t round; /* of submissions: events belong to one */
 
+    bool timeline; /* commands are recorded */
+    ocl_record *record;
+    int64_t n_recorded, record_room;
+
     ocl_weight *weights, **last_weight, *pending;
     ocl_window *windows;
     int n_windows, windows_room;
@@ -127,6 +137,7 @@ typedef struct fa_opencl {
 /* program.c: compiles or loads the programs, makes the kernels; FA_EUNSUPPORTED when the device cannot do the arithmetic. */
 fa_status ocl_build(fa_opencl *o, fa_error *e);
 void ocl_release_programs(fa_opencl *o);
+const char *ocl_kernel_name(ocl_kernel k);
 
 /* One program with these options, from the cache on disk or compiled; the caller releases it. */
 fa_status ocl_program_open(const fa_opencl *o, bool codes_only, const char *options, cl_program *out, fa_error *e);
@@ -179,6 +190,10 @@ fa_status ocl_recover(fa_backend *b, bool *memory_lost, fa_error *e);
 /* Places of an op's rows in the parameter buffer, once a submission. */
 int64_t ocl_put_places(fa_opencl *o, const fa_place *place, int64_t rows, bool pages);
 size_t ocl_places_bytes(const fa_place *place, int64_t rows, bool pages);
+
+/* timeline.c: keeps the times of the events in flight, which are done; and writes what was kept. */
+void ocl_record_events(fa_opencl *o);
+fa_status ocl_timeline(fa_backend *b, const char *path, fa_error *e);
 
 /* ops: append launches. */
 fa_status ocl_matmul(fa_opencl *o, const fa_matmul *m, fa_error *e);

@@ -61,6 +61,7 @@ static void close_opencl(fa_backend *b) {
     ocl_release_weights(o);
     if (o->queue) clFinish(o->queue);
     ocl_release_programs(o);
+    free(o->record);
     if (o->queue) clReleaseCommandQueue(o->queue);
     if (o->context) clReleaseContext(o->context);
     if (o->host) o->host->close(o->host);
@@ -75,7 +76,9 @@ static fa_status open_queue(fa_opencl *o, fa_error *e) {
     o->context = clCreateContext(properties, 1, &id, NULL, NULL, &code);
     if (!o->context) return ocl_fail(&o->device, "clCreateContext", code, e);
     clGetDeviceInfo(id, CL_DEVICE_QUEUE_PROPERTIES, sizeof offered, &offered, NULL);
-    o->queue = clCreateCommandQueue(o->context, id, offered & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &code);
+    cl_command_queue_properties wanted =
+        CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | (o->timeline ? CL_QUEUE_PROFILING_ENABLE : 0);
+    o->queue = clCreateCommandQueue(o->context, id, offered & wanted, &code);
     return o->queue ? FA_OK : ocl_fail(&o->device, "clCreateCommandQueue", code, e);
 }
 
@@ -84,6 +87,7 @@ fa_status fa_opencl_open(fa_backend **out, const fa_backend_options *options, fa
     fa_opencl *o = calloc(1, sizeof *o);
     if (!o) return fa_fail(e, FA_ENOMEM, "opencl: cannot allocate the backend");
     o->node = options->node;
+    o->timeline = options->timeline;
     o->round = 1;
     o->last_weight = &o->weights;
     o->base = (fa_backend){.name = "opencl",
@@ -96,6 +100,8 @@ fa_status fa_opencl_open(fa_backend **out, const fa_backend_options *options, fa
                            .read = ocl_read,
                            .submit = submit,
                            .wait = wait_done,
+                           .recover = ocl_recover,
+                           .timeline = ocl_timeline,
                            .bytes = held_bytes,
                            .close = close_opencl};
     fa_status s = ocl_choose(&o->device, options->name, e);

@@ -168,7 +168,9 @@ static fa_status build_one(fa_opencl *o, ocl_program which, fa_error *e) {
         const way *w = &ways[which][i];
         if ((w->needs_divide && !o->device.exact_divide) || (w->needs_subnormals && !o->device.subnormals)) continue;
         cl_program p;
-        if ((s = ocl_program_open(o, which == OCL_CODES, w->options, &p, e))) return s;
+        char options[256];
+        snprintf(options, sizeof options, "%s%s", w->options, !strcmp(o->device.kind, "CPU") ? " -DPREFETCH" : "");
+        if ((s = ocl_program_open(o, which == OCL_CODES, options, &p, e))) return s;
         s = ocl_probe(o, p, e);
         if (!s) {
             o->programs[which] = p;
@@ -191,6 +193,10 @@ fa_status ocl_build(fa_opencl *o, fa_error *e) {
         if (!o->kernels[i]) return ocl_fail(&o->device, "clCreateKernel", code, e);
     }
     return FA_OK;
+}
+
+const char *ocl_kernel_name(ocl_kernel k) {
+    return kernels[k].name;
 }
 
 void ocl_release_programs(fa_opencl *o) {

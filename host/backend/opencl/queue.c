@@ -69,6 +69,7 @@ fa_status ocl_give_up(fa_opencl *o, const char *call, cl_int code, fa_error *e) 
 fa_status ocl_drain(fa_opencl *o, fa_error *e) {
     cl_int code = o->n_events ? clWaitForEvents((cl_uint)o->n_events, o->events) : CL_SUCCESS;
     if (code) return ocl_give_up(o, "clWaitForEvents", failed_command(o, code), e);
+    ocl_record_events(o);
     forget(o);
     return FA_OK;
 }
@@ -197,6 +198,7 @@ static cl_int send_params(fa_opencl *o) {
 static cl_int make_way(fa_opencl *o) {
     cl_int code = clWaitForEvents((cl_uint)o->n_events, o->events);
     if (code) return failed_command(o, code);
+    ocl_record_events(o);
     for (int i = 0; i < o->n_events; i++) clReleaseEvent(o->events[i]);
     o->n_events = 0;
     o->round++;
