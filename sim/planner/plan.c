@@ -338,27 +338,28 @@ static void search_replicas(fa_plan *out, fa_planner *best, fa_planner *p) {
         int32_t sequences = q->batch / replicas, fewer = q->batch / (sequences + 1);
         p->split.replicas = replicas;
         replicas = fewer;
-        if (plan_split(&try, p, best->q ? out->decode_tokens_per_s : 0, NULL)) continue;
+        if (plan_split(&try, p, out->decode_tokens_per_s, NULL)) continue;
         *out = try;
         *best = *p;
     }
 }
 
+/* False when nothing fits. */
 static bool search(fa_plan *out, fa_planner *best, const fa_plan_request *q, fa_parts *known) {
     fa_planner p = {.q = q, .known = known, .moe_layers = fa_moe_layers(q->model)};
     fa_lists_of(&p.lists, q);
-    *best = (fa_planner){0};
+    *out = (fa_plan){0};
     for (int32_t ways = 1; ways <= MOST_WAYS && ways <= q->boards; ways = next_ways(ways))
         for (int32_t stages = 1; stages <= q->model->layers && stages * ways <= q->boards; stages++) {
             p.split = (fa_split){.stages = stages, .ways = ways};
             search_replicas(out, best, &p);
         }
-    return best->q != NULL;
+    return out->decode_tokens_per_s > 0;
 }
 
 fa_status fa_plan_make(fa_plan *out, const fa_plan_request *request, fa_error *e) {
     fa_plan_request q = *request;
-    fa_planner best;
+    fa_planner best = {.q = &q};
     fa_status s = check(&q, e);
     if (s) return s;
     fa_parts *known = calloc(GROUPS, sizeof *known);
