@@ -5,7 +5,8 @@ hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t 
     int quantised = w8a8 && type == HLS_E4M3;
     pass_shape whole = {type, quantised, b->rows, 0, (int32_t)outputs, (int32_t)inputs, 1}, rest = whole;
     rest.rows = (double)(rows % b->rows);
-    double n_whole = (double)(rows / b->rows), passes = n_whole + (rest.rows > 0);
+    int64_t full = rows / b->rows;
+    double n_whole = (double)full, passes = n_whole + (rest.rows > 0);
     double load = copy_cycles((double)inputs) + (quantised ? quantise_cycles((double)inputs) : 0);
     hls_cost c = {.cycles = (double)rows * load + n_whole * pass_cycles(b, &whole)};
     if (rest.rows > 0) c.cycles += pass_cycles(b, &rest);

@@ -50,7 +50,8 @@ static void part_types(int32_t row_bytes, double values, int mla, int32_t *a, in
 /* Groups of tiles that hold outputs first .. first + n - 1. */
 static double groups_spanned(const hls_build *b, int64_t first, int64_t n) {
     int64_t outputs = (int64_t)HLS_TILE * b->ports;
-    return (double)((first + n - 1) / outputs - first / outputs + 1);
+    int64_t spanned = (first + n - 1) / outputs - first / outputs + 1;
+    return (double)spanned;
 }
 
 /* absorb_tiles: columns of all tiles of the head, one tile after the other, for all pairs of row and part of a word. A tile is
@@ -58,8 +59,8 @@ static double groups_spanned(const hls_build *b, int64_t first, int64_t n) {
 static double absorb_cycles(const hls_build *b, hls_weight type, int64_t first, int64_t nope, int32_t rank,
                             double rows) {
     double parts = 64.0 / type / 16, at_once = at_most(groups_of(b), 4.0 * b->rows); /* HLS_ABSORB_GROUPS */
-    double tiles = (double)((first + nope - 1) / HLS_TILE - first / HLS_TILE + 1),
-           spanned = groups_spanned(b, first, nope);
+    int64_t n_tiles = (first + nope - 1) / HLS_TILE - first / HLS_TILE + 1;
+    double tiles = (double)n_tiles, spanned = groups_spanned(b, first, nope);
     double multiply = tiles * hls_row_words(type, rank) * HLS_TILE * up(parts * rows, at_once) + spanned * DEPTH;
     double load = hls_tile_words(type, rank) * word_cycles(b) + 2 * DEPTH;
     double clear = 16 * up(parts * rows, at_once) * hls_row_words(type, rank), trees = 8 * rows * up(rank, 16);
@@ -100,7 +101,8 @@ static double batch_words(const hls_build *b, const hls_mla_shape *m) {
 }
 
 hls_cost hls_cost_mla_weights(const hls_build *b, const hls_mla_shape *m, int64_t rows) {
-    double whole = (double)(rows / b->rows), rest = (double)(rows % b->rows), batches = whole + (rest > 0);
+    int64_t full = rows / b->rows;
+    double whole = (double)full, rest = (double)(rows % b->rows), batches = whole + (rest > 0);
     hls_cost c = {.cycles = whole * batch_cycles(b, m, b->rows)};
     if (rest > 0) c.cycles += batch_cycles(b, m, rest);
     c.weight_bytes = batches * 64.0 * b->ports * batch_words(b, m);

@@ -69,13 +69,13 @@ static inline double chunk_cycles(const hls_build *b, const pass_shape *p, doubl
  * hls_multiply_ordered loads scales and the first chunk, then multiplies one chunk while it loads the next. */
 static inline double group_cycles(const hls_build *b, const pass_shape *p, double ports) {
     if (p->quantised) return hls_tile_words(p->type, p->inputs) * word_cycles(b);
-    double columns = hls_row_words(p->type, p->inputs), chunk = HLS_CHUNK / HLS_TILE;
+    double columns = hls_row_words(p->type, p->inputs), chunk = (double)HLS_CHUNK / HLS_TILE;
     double scales = hls_scale_words(p->type, p->inputs);
     double cycles = (2 * dot_turns(b, p, ports) + 1) * HLS_TILE + 2 * DEPTH; /* hls_clear_partials, hls_put_group */
     if (scales > 0) cycles += scales * word_cycles(b) + DEPTH;
     cycles += at_most(columns, chunk) * HLS_TILE * word_cycles(b) + DEPTH;
-    for (double c = 0; c < columns; c += chunk) {
-        double now = at_most(columns - c, chunk), next = at_most(at_least(columns - c - chunk, 0), chunk);
+    for (int32_t i = 0; i * chunk < columns; i++) {
+        double left = columns - i * chunk, now = at_most(left, chunk), next = at_most(at_least(left - chunk, 0), chunk);
         double load = next > 0 ? next * HLS_TILE * word_cycles(b) + DEPTH : 0;
         cycles += at_least(load, chunk_cycles(b, p, now, ports));
     }

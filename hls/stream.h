@@ -18,7 +18,7 @@ void hls_check_get(hls_stream_check *s, int i);
 void hls_check_end(hls_stream_check *s);
 
 #define HLS_STREAM(type, name, depth) \
-    type name[depth];                 \
+    type name[(depth)];               \
     hls_stream_check name##_check = {#name, depth, 0, 0}
 #define HLS_STREAM_PARAM(type, name, depth) type name[depth], hls_stream_check *name##_check
 #define HLS_STREAM_PASS(name) name, &name##_check   /* from the function that declared it */
@@ -29,7 +29,7 @@ void hls_check_end(hls_stream_check *s);
 
 #else
 
-#define HLS_STREAM(type, name, depth) type name[depth]
+#define HLS_STREAM(type, name, depth) type name[(depth)]
 #define HLS_STREAM_PARAM(type, name, depth) type name[depth]
 #define HLS_STREAM_PASS(name) name
 #define HLS_STREAM_PASS_ON(name) name
