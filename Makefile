@@ -189,7 +189,7 @@ tests: $(TESTS) $(BENCHES) $(BUILD)/validate-sim
 .PHONY: check
 check: all tests ## the tests without the set-up
 	@models/fetch-smollm2.sh "$(SMOLLM2)" || echo "SmolLM2 could not be fetched: the tests that need it are skipped"
-	@FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
+	@$(if $(LSAN_OPTIONS),LSAN_OPTIONS=$(LSAN_OPTIONS)) FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
 	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" tests/run.sh "$(T)" $(TESTS)
 
 .PHONY: test-rtl
@@ -204,7 +204,7 @@ check-rtl: $(filter $(BUILD)/tests/rtl/%,$(TESTS))
 .PHONY: asan
 asan: ## the tests under the address, leak and undefined-behaviour sanitizers
 	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
-	$(AGAIN) check BUILD=build-asan CFLAGS="-O1 -g" \
+	$(AGAIN) check BUILD=build-asan CFLAGS="-O1 -g" LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan.txt:print_suppressions=0 \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
 .PHONY: valgrind
