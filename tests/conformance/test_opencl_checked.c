@@ -22,7 +22,6 @@ static const checked cases[] = {
     {"store in FP8", "test_rowwise", "store gqa hard T=21 n=3 and 3 fp8 [opencl]"},
     {"gqa", "test_attention", "gqa prefill fp8 heads=5/5 head_dim=3 [opencl]"},
     {"mla", "test_attention", "mla mixed fp8 heads=5 nope=1 rope=2 v=1 rank=1 kv_b F32/F32 [opencl]"},
-    {"buffers, order and errors", "test_contract", "[opencl]"},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
