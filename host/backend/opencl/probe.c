@@ -41,6 +41,7 @@ static void expect(const float *a, const float *b, float *want) {
     unsigned mode = fa_fp_enter();
     for (int i = 0; i < VALUES; i++) {
         float product = a[i] * b[i];
+        int group = i / 16 + 1;
         const float row[RESULTS] = {product,
                                     a[i] + b[i],
                                     a[i] / b[i],
@@ -49,7 +50,7 @@ static void expect(const float *a, const float *b, float *want) {
                                     a[i] + b[i],
                                     fa_exp(a[i]) * one,
                                     product - a[i],
-                                    code_sum(i % 16, (float)(i / 16 + 1) / 512)};
+                                    code_sum(i % 16, (float)group / 512)};
         for (int k = 0; k < RESULTS; k++) want[k * VALUES + i] = row[k];
     }
     fa_fp_leave(mode);

@@ -181,9 +181,9 @@ static fa_status copy_data(fa_opencl *o, const ocl_weight *w, fa_error *e) {
     for (int64_t first = 0; first < total && !s; first += each) {
         int64_t n = total - first < each ? total - first : each;
         size_t offset = (size_t)w->view.data + (size_t)first * element_bytes(w);
-        void *to;
+        void *to = NULL;
         s = place_for(o, w->view.window, offset, &to, e);
-        if (s) break;
+        if (s || !to) break;
         convert(w, first, n, to);
         s = sent(o, w->view.window, offset, (size_t)n * element_bytes(w), e);
     }
@@ -193,9 +193,9 @@ static fa_status copy_data(fa_opencl *o, const ocl_weight *w, fa_error *e) {
 /* A weight of 2^47 codes would have more scales than a piece holds. */
 static fa_status copy_scales(fa_opencl *o, const ocl_weight *w, fa_error *e) {
     size_t bytes = scale_count(&w->source) * 4;
-    void *to;
+    void *to = NULL;
     fa_status s = place_for(o, w->view.scale_window, (size_t)w->view.scales, &to, e);
-    if (s) return s;
+    if (s || !to) return s;
     memcpy(to, w->source.scale, bytes);
     return sent(o, w->view.scale_window, (size_t)w->view.scales, bytes, e);
 }
