@@ -53,7 +53,7 @@ BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
 
 # a missing compiler or library is said once and plainly, not by the first file that fails
-SETS_UP := help deps run test lint asan valgrind clean uninstall
+SETS_UP := help deps run run-smollm2 test lint asan valgrind clean uninstall
 ifneq ($(filter-out $(SETS_UP),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(and $(LIBS),$(shell command -v $(CC))),)
 $(error The compiler or a library is missing: run `make deps` (as root, or where sudo works), then make again)
@@ -172,7 +172,13 @@ deps: ## install the missing Debian packages that building needs
 	@.ci/deps.sh $(BUILD_PACKAGES)
 
 .PHONY: run
-run: ## set everything up and ask a small real model a question
+run: ## set everything up and ask the shipped model a question
+	@.ci/deps.sh $(BUILD_PACKAGES)
+	$(AGAIN) all
+	$(BUILD)/fathom run --temp 0 "What is 47 * 68?"
+
+.PHONY: run-smollm2
+run-smollm2: ## the same with SmolLM2-135M-Instruct, fetched once (98 MB)
 	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
 	@models/fetch-smollm2.sh "$(SMOLLM2)"
 	$(AGAIN) all
@@ -289,10 +295,13 @@ recipe-smoke: all $(RECIPE_PYTHON) ## every stage of the recipe in miniature
 # ---- installing
 DEST = $(DESTDIR)$(PREFIX)
 DESTLIB = $(DESTDIR)$(LIBDIR)
+DESTMODELS = $(DEST)/share/fathom/models
+SHIPPED := models/fathom-r1-mini
 
 .PHONY: install
 install: all ## install under PREFIX (DESTDIR is put in front)
-	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig
+	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig $(DESTMODELS)/$(notdir $(SHIPPED))
+	install -m 644 $(wildcard $(SHIPPED)/*.json $(SHIPPED)/*.safetensors) $(DESTMODELS)/$(notdir $(SHIPPED))/
 	install -m 755 $(BUILD)/fathom $(DEST)/bin/
 	install -m 644 host/fathom.h $(DEST)/include/
 	install -m 644 $(BUILD)/libfathom.a $(LIB_SO) $(DESTLIB)/
@@ -306,6 +315,7 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 uninstall: ## remove what install put there
 	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
 	  $(DESTLIB)/pkgconfig/fathom.pc
+	rm -rf $(DESTMODELS)/$(notdir $(SHIPPED))
 
 .PHONY: clean
 clean: ## remove everything that was built

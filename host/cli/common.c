@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/shipped.h"
 #include "host/text/chat.h"
 
 int cli_fail(const char *fmt, ...) {
@@ -187,6 +189,8 @@ fathom_status cli_engine_open(fathom_engine **engine, fathom_options *options, f
 
 /* ---- option parsers ---- */
 
+static char shipped[PATH_MAX]; /* argp's callers borrow it */
+
 static error_t parse_model(int key, char *arg, struct argp_state *state) {
     const char **model = state->input;
     switch (key) {
@@ -197,8 +201,12 @@ static error_t parse_model(int key, char *arg, struct argp_state *state) {
     }
     case 'm': *model = arg; return 0;
     case ARGP_KEY_END:
+        if (!*model && cli_shipped_model(shipped, sizeof shipped)) *model = shipped;
         if (!*model)
-            argp_error(state, "no model: give --model PATH (a model's folder or a .gguf file) or set FATHOM_MODEL");
+            argp_error(
+                state,
+                "no model: give --model PATH (a model's folder or a .gguf file) or set FATHOM_MODEL; " CLI_SHIPPED_MODEL
+                ", which is used otherwise, is not where `make install' puts it");
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -207,7 +215,7 @@ static error_t parse_model(int key, char *arg, struct argp_state *state) {
 static const struct argp_option model_options[] = {
     {"model", 'm', "PATH", 0,
      "The model: a folder with config.json, tokenizer.json and safetensors, or a .gguf file. "
-     "Default: what FATHOM_MODEL says",
+     "Default: what FATHOM_MODEL says, else the model that ships with fathom",
      0},
     {0},
 };

@@ -63,12 +63,13 @@ static const struct argp argp = {
            "`fathom COMMAND --help' describes a command.\n"
            "\n"
            "Environment:\n"
-           "  FATHOM_MODEL  the model where --model is not given\n"
+           "  FATHOM_MODEL  the model where --model is not given; without it, the model that ships with fathom\n"
            "  FATHOM_ISA    portable, avx2 or avx512: the instruction set to use\n"
            "\n"
            "Exit status: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C.\n"
            "\n"
-           "Example:\n"
+           "Examples:\n"
+           "  fathom run \"What is 12 * 34?\"\n"
            "  fathom run --model ~/models/R1-Distill-Qwen-1.5B \"Why is the sky blue?\"",
     .help_filter = help_filter,
 };

@@ -30,11 +30,11 @@ def pack(sequences):
                  [task for *_, task in sequences])
 
 
-def fresh(prompts, rng, tokens):
-    """Exactly that many tokens of new problems; the last one is cut where they end."""
+def fresh(prompts, rng, tokens, more=()):
+    """Exactly that many tokens of new problems, more of some tasks; the last one is cut where they end."""
     sequences, room = [], tokens
     while room > 1:
-        problem = make(any_task(rng), rng, "train")
+        problem = make(any_task(rng, more), rng, "train")
         prompt, completion = prompts.prompt(problem.question), prompts.completion(problem)
         prompt = prompt[:room]
         completion = completion[:room + 1 - len(prompt)]

@@ -3,7 +3,7 @@
     python golden.py EXPORTED OUT
 
 Weights are dequantised to FP32, attention is eager, on a CPU. Writes OUT/golden.json and OUT/golden.safetensors as
-tests/golden/README.md describes them."""
+tests/golden/README.md describes them, and OUT/problems.jsonl, held-out problems with their answers."""
 import argparse
 import json
 import random
@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 import problems
+from evaluate import held_out
 from export import values
 from prompts import Prompts
 
-GREEDY = 16
+GREEDY, PROBLEMS = 16, 2000
 
 
 def reference(exported):
@@ -85,6 +86,8 @@ def main():
               "dtype": "float32 compute, dequantised FP8 weights", "n_greedy": GREEDY}
     (out / "golden.json").write_text(json.dumps(header | {"prompts": listed}, indent=1) + "\n")
     save_file({k: v.contiguous().clone() for k, v in blobs.items()}, out / "golden.safetensors")
+    lines = ({"task": p.task, "question": p.question, "target": p.target} for p in held_out(PROBLEMS))
+    (out / "problems.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 if __name__ == "__main__":

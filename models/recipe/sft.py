@@ -1,11 +1,12 @@
 """Supervised training on worked problems: from nothing to a model that reasons.
 
-    python sft.py --work DIR [--minutes N] [--decay N] [--qat]
+    python sft.py --work DIR [--minutes N] [--decay N] [--qat] [--more TASKS]
 
 Ends after that many minutes, or when it is stopped; started again, it goes on from the newest checkpoint. The
 learning rate stays constant until --decay N, which takes it down over N steps from where the checkpoint is, and
-ends. A running average of the weights is saved along: it is what later stages use, and it is usable at any time.
-With --qat everything is rounded to FP8 as fathom's w8a8 will do it.
+ends; started again without --decay, it is constant once more. A running average of the weights is saved along: it
+is what later stages use, and it is usable at any time. With --qat everything is rounded to FP8 as fathom's w8a8 will
+do it.
 """
 import argparse
 import random
@@ -110,7 +111,9 @@ def train(args):
         optimizer.load_state_dict(saved["optimizer"])
         average, step, decay_from = saved["average"], saved["step"], saved["decay_from"]
     model.numerics.fp8 = args.qat
-    if args.decay and decay_from is None:
+    if not args.decay:
+        decay_from = None
+    elif decay_from is None:
         decay_from = step
 
     def save():
@@ -120,7 +123,7 @@ def train(args):
     window, load = Window(), Load(model)
     begin = last_save = time.time()
     while time.time() - begin < args.minutes * 60 and not (args.decay and step >= decay_from + args.decay):
-        batch = data.fresh(prompts, random.Random(f"{args.seed}/{step}"), args.tokens)
+        batch = data.fresh(prompts, random.Random(f"{args.seed}/{step}"), args.tokens, args.more)
         states = model(batch.ids, batch.layout)
         logits = model.lm_head(states[batch.rows]).float()
         loss = F.cross_entropy(logits, batch.targets)
@@ -151,6 +154,7 @@ def arguments():
     p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--decay", type=int, default=0, help="steps over which the rate goes down from here")
     p.add_argument("--qat", action="store_true", help="round to FP8 as the shipped model will")
+    p.add_argument("--more", default=[], type=lambda tasks: tasks.split(","), help="tasks to practise three times as much")
     p.add_argument("--tokens", type=int, default=5120, help="of a step")
     p.add_argument("--lr", type=float, default=4e-3)
     p.add_argument("--warmup", type=int, default=50)

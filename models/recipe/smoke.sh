@@ -13,6 +13,8 @@ newest() { ls "$work/$1"/step-*.pt | tail -n 1; }
 
 rm -rf "$work"
 mkdir -p "$work"
+stage test_problems.py
+BUILD=$(dirname "$fathom") stage test_tokenizer.py
 stage tokenizer.py "$work/tokenizer" --samples 5000
 stage sft.py --work "$work" --minutes 0.3 --tokens 2048 --log-every 5
 stage sft.py --work "$work" --minutes 0.5 --tokens 2048 --log-every 2 --qat --decay 4

@@ -49,7 +49,6 @@ static const struct {
     {"", 2, "Commands:"},
     {"frobnicate", 2, "'frobnicate' is not a command. The commands are:"},
     {"--frobnicate", 2, "unrecognized option"},
-    {"tokenize hello", 2, "give --model PATH"},
     {"tokenize --model /nonexistent hello", 1, "fathom: /nonexistent"},
     {"tokenize --model {} a b", 2, "more than one text"},
     {"tokenize --model {} --batch a", 2, "--batch reads standard input"},

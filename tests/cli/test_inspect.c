@@ -72,7 +72,6 @@ static void wrong_use_says_what(void *arg) {
         const char *arguments, *says;
         int status;
     } uses[] = {
-        {"inspect", "no model", 2},
         {"inspect --model /nonexistent", "/nonexistent", 1},
         {"inspect --model /nonexistent --ctx 0", "--ctx", 2},
         {"inspect --model /nonexistent surplus", "surplus", 2},

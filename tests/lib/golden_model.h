@@ -7,7 +7,7 @@
 
 #include "host/model/model.h"
 
-enum { GOLDEN_MAX_IDS = 512, GOLDEN_MAX_PROMPTS = 8 };
+enum { GOLDEN_MAX_IDS = 512, GOLDEN_MAX_PROMPTS = 16 };
 
 typedef struct golden_prompt {
     const char *name;
