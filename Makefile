@@ -240,7 +240,8 @@ lint: ## formatting, static checks, include directions, sizes
 # ---- a board image, made by Vitis from hls/ and a board's file
 BOARD  ?= u55c
 TARGET ?= hw
-XCLBIN := $(BUILD)/xclbin/$(basename $(notdir $(BOARD)))-$(TARGET)
+ATTENTION ?= mla
+XCLBIN := $(BUILD)/xclbin/$(basename $(notdir $(BOARD)))-$(TARGET)$(if $(filter-out mla,$(ATTENTION)),-$(ATTENTION))
 ifneq ($(filter xclbin xclbin-config,$(MAKECMDGOALS)),)
 ifeq ($(filter hw hw_emu,$(TARGET)),)
 $(error TARGET is hw or hw_emu, not '$(TARGET)')
@@ -250,7 +251,7 @@ endif
 VXX = -t $(TARGET) --save-temps --temp_dir $(XCLBIN)/temp --log_dir $(XCLBIN)/log --report_dir $(XCLBIN)/report
 
 .PHONY: xclbin
-xclbin: vitis $(XCLBIN)/fathom.xclbin ## build a board's image: BOARD=u280 or a path, TARGET=hw or hw_emu; -n shows the commands
+xclbin: vitis $(XCLBIN)/fathom.xclbin ## build a board's image: BOARD=u280 or a path, ATTENTION=mla or gqa, TARGET=hw or hw_emu; -n shows the commands
 	$(if $(filter hw_emu,$(TARGET)),emconfigutil --platform $(VITIS_PLATFORM) --nd 1 --od $(XCLBIN))
 	$(if $(filter f2,$(VITIS_RUNTIME)),@echo "An F2 loads an AFI: give $(XCLBIN)/fathom.xclbin to create_vitis_afi.sh of aws-fpga")
 
@@ -265,7 +266,7 @@ vitis:
 
 $(XCLBIN)/board.mk: $(BUILD)/fathom $(filter %.board,$(BOARD))
 	@mkdir -p $(@D)
-	@$(BUILD)/fathom boards --vitis $(@D) $(BOARD)
+	@$(BUILD)/fathom boards --vitis $(@D) --attention $(ATTENTION) $(BOARD)
 
 $(XCLBIN)/fathom_%.xo: hls/%.c $(wildcard hls/*.h) $(XCLBIN)/board.mk | vitis
 	v++ -c $(VXX) --config $(XCLBIN)/compile.cfg -k fathom_$* -o $@ $<

@@ -1,5 +1,6 @@
 /* What a build takes of the fabric: operators, ports and buffers of each kernel of hls/, as their pragmas state them, times
  * what one of each takes. docs/boards.md says where the counts come from and what they leave out. */
+#include <math.h>
 #include <string.h>
 
 #include "boards/board.h"
@@ -49,9 +50,12 @@ typedef enum kernel_id { MATMUL, EXPERTS, MLA, GQA, ROWWISE, KERNELS } kernel_id
 typedef enum multiple {
     OF_DOT,     /* pairs of row and port: rule 2 at the end of a block of codes */
     OF_PRODUCT, /* HLS_DOT_GROUPS: 16 lanes of an ordered product */
+    OF_TREE,    /* of those, as many as HLS_TREE_CYCLES ask for */
     OF_ABSORB,  /* HLS_ABSORB_GROUPS: 16 lanes of the query's product with kv_b */
     OF_HEAD,    /* HLS_GROUPS: 16 lanes of scores and 16 of values */
+    OF_SCORE,   /* of those, as many as HLS_SCORE_CYCLES ask for */
     OF_EXP,     /* HLS_EXP_UNITS */
+    OF_SILU,    /* of 16 silu, as many as HLS_SILU_CYCLES ask for */
     ONCE,       /* words of 16: biases, quantising, silu, routes, cached values, ends of attention, norms, rotations */
     MULTIPLES
 } multiple;
@@ -65,55 +69,77 @@ static const struct kernel {
                 true,
                 true,
                 {[OF_DOT] = {.add = 1, .mul = 2},
-                 [OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
-                 [ONCE] = {.add = 16, .div = 17}}},
-    [EXPERTS] = {"fathom_experts",
-                 true,
-                 true,
-                 {[OF_DOT] = {.add = 1, .mul = 2},
-                  [OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
-                  [ONCE] = {.add = 24, .mul = 24, .div = 42, .exp = 8}}},
+                 [OF_PRODUCT] = {.add = 16, .mul = 32},
+                 [OF_TREE] = {.tree = 1},
+                 [ONCE] = {.add = 16 / HLS_BIAS_CYCLES, .div = 16 / HLS_QUANTISE_CYCLES + 1}}},
+    [EXPERTS] =
+        {"fathom_experts",
+         true,
+         true,
+         {[OF_DOT] = {.add = 1, .mul = 2},
+          [OF_PRODUCT] = {.add = 16, .mul = 32},
+          [OF_TREE] = {.tree = 1},
+          [OF_SILU] = {.add = 1, .mul = 1, .div = 1, .exp = 1},
+          [ONCE] = {.add = 16 / HLS_ROUTE_CYCLES, .mul = 16 / HLS_ROUTE_CYCLES, .div = 16 / HLS_QUANTISE_CYCLES + 1}}},
     [MLA] = {"fathom_mla",
              true,
              false,
-             {[OF_PRODUCT] = {.add = 16, .mul = 32, .tree = 1},
+             {[OF_PRODUCT] = {.add = 16, .mul = 32},
+              [OF_TREE] = {.tree = 1},
               [OF_ABSORB] = {.add = 16, .mul = 32},
-              [OF_HEAD] = {.add = 32, .mul = 49, .tree = 1},
-              [OF_EXP] = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
-              [ONCE] = {.mul = 32, .div = 16, .tree = 2}}},
+              [OF_HEAD] = {.add = 32, .mul = 32},
+              [OF_SCORE] = {.mul = 1, .tree = 1},
+              [OF_EXP] = {.add = 3, .mul = 1, .exp = 1, .tree = 1},
+              [ONCE] = {.mul = 16, .div = 16 / HLS_END_CYCLES, .tree = 2}}},
     [GQA] = {"fathom_gqa",
              false,
              false,
-             {[OF_HEAD] = {.add = 32, .mul = 49, .tree = 1},
-              [OF_EXP] = {.add = 3, .mul = 1, .exp = 2, .tree = 1},
-              [ONCE] = {.mul = 32, .div = 16}}},
-    [ROWWISE] = {"fathom_rowwise", false, false, {[ONCE] = {.add = 36, .mul = 68, .div = 20, .tree = 1}}},
+             {[OF_HEAD] = {.add = 32, .mul = 32},
+              [OF_SCORE] = {.mul = 1, .tree = 1},
+              [OF_EXP] = {.add = 3, .mul = 1, .exp = 1, .tree = 1},
+              [ONCE] = {.mul = 16, .div = 16 / HLS_END_CYCLES}}},
+    [ROWWISE] = {"fathom_rowwise",
+                 false,
+                 false,
+                 {[ONCE] = {.add = 4 + 16 / HLS_ADD_CYCLES + 16 / HLS_ROWWISE_CYCLES,
+                            .mul = 4 + 16 / HLS_ADD_CYCLES + 48 / HLS_ROWWISE_CYCLES,
+                            .div = 4 + 16 / HLS_QUANTISE_CYCLES,
+                            .tree = 1}}},
 };
 
 static int32_t parts(int32_t n, int32_t of) {
     return (n + of - 1) / of;
 }
 
-/* HLS_GROUPS, HLS_DOT_GROUPS and HLS_ABSORB_GROUPS of the build. */
+/* HLS_GROUPS of the build; HLS_DOT_GROUPS of a kernel that takes one in `share`; HLS_ABSORB_GROUPS. */
 static int32_t groups_of(const fa_board_build *d) {
     return d->lanes_fp32 / LANES;
 }
 
-static int32_t dot_groups(const fa_board_build *d) {
-    return groups_of(d) < d->rows * d->ports ? groups_of(d) : d->rows * d->ports;
+static int32_t at_most(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+static int32_t dot_groups(const fa_board_build *d, kernel_id k) {
+    static const int32_t share[KERNELS] = {
+        [MATMUL] = HLS_MATMUL_SHARE, [EXPERTS] = HLS_EXPERTS_SHARE, [MLA] = HLS_MLA_SHARE};
+    return share[k] ? at_most(parts(groups_of(d), share[k]), d->rows * d->ports) : 0;
 }
 
 static int32_t absorb_groups(const fa_board_build *d) {
-    return groups_of(d) < 4 * d->rows ? groups_of(d) : 4 * d->rows;
+    return at_most(parts(groups_of(d), HLS_MLA_SHARE), 4 * d->rows);
 }
 
-static int32_t times(const fa_board_build *d, multiple m) {
+static int32_t times(const fa_board_build *d, kernel_id k, multiple m) {
     switch (m) {
     case OF_DOT: return d->ports * d->rows;
-    case OF_PRODUCT: return dot_groups(d);
+    case OF_PRODUCT: return dot_groups(d, k);
+    case OF_TREE: return parts(dot_groups(d, k), HLS_TREE_CYCLES);
     case OF_ABSORB: return absorb_groups(d);
     case OF_HEAD: return groups_of(d);
+    case OF_SCORE: return parts(groups_of(d), HLS_SCORE_CYCLES);
     case OF_EXP: return parts(groups_of(d), 8);
+    case OF_SILU: return parts(16, HLS_SILU_CYCLES);
     default: return 1;
     }
 }
@@ -164,22 +190,22 @@ static void add_by_group(fa_resources *sum, const fa_board_build *d, double copi
     add_buffer(sum, copies * groups_of(d), WORD_BITS, parts(depth, groups_of(d)), s);
 }
 
-/* Two chunks of every port, and the scales of its tile. */
-static void add_chunks(fa_resources *sum, const fa_board_build *d, int32_t scales, storage s) {
-    add_buffer(sum, 2.0 * d->ports, WORD_BITS, HLS_CHUNK, s);
-    add_buffer(sum, (double)d->ports * LANES * scales, 32, MAX_BLOCKS / LANES, BLOCK);
+/* A chunk of every port, and the scales of its tile. */
+static void add_chunks(fa_resources *sum, const fa_board_build *d, storage s) {
+    add_buffer(sum, d->ports, WORD_BITS, HLS_CHUNK, s);
+    add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
 }
 
 /* ordered.h: chunks, the partial sums of a tile, the sums. */
-static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d) {
-    int32_t turns = parts(d->rows * d->ports, dot_groups(d));
-    add_chunks(sum, d, 1, BLOCK);
-    add_buffer(sum, (double)dot_groups(d) * LANES, 32, turns * HLS_TILE, BLOCK);
-    add_buffer(sum, (double)dot_groups(d) * turns, 32, HLS_TILE, BLOCK);
+static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
+    int32_t groups = dot_groups(d, k), turns = parts(d->rows * d->ports, groups);
+    add_chunks(sum, d, BLOCK);
+    add_buffer(sum, (double)groups * LANES, 32, turns * HLS_TILE, BLOCK);
+    add_buffer(sum, (double)groups * turns, 32, HLS_TILE, BLOCK);
 }
 
 /* pass.h: rows, their codes and scales, sums of codes, and the stream of results; `rows_kept` rows of FP32 for each. */
-static void add_product_buffers(fa_resources *sum, const fa_board_build *d, double rows_kept) {
+static void add_product_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k, double rows_kept) {
     int32_t dots = d->ports * d->rows;
     add_buffer(sum, d->rows * rows_kept, WORD_BITS, HLS_ROW_WORDS, ULTRA);
     add_buffer(sum, d->rows, WORD_BITS, HLS_CODE_WORDS, BLOCK);
@@ -187,34 +213,36 @@ static void add_product_buffers(fa_resources *sum, const fa_board_build *d, doub
     add_buffer(sum, 2.0 * dots, 32, HLS_TILE, BLOCK);
     add_buffer(sum, (double)d->ports * LANES, 32, MAX_BLOCKS / LANES, BLOCK);
     add_buffer(sum, 1, 32 * dots, RESULTS, BLOCK);
-    add_ordered_buffers(sum, d);
+    add_ordered_buffers(sum, d, k);
 }
 
-/* attend.h and cache.h: scores of a page, and the raw words and scales of one. */
+/* attend.h, everything that goes from one process to the next twice: words and scales of both parts of a page, its keys and values,
+ * scores and weights of all heads; within processes, the partial sums of scores, and of weights. */
 static void add_page_buffers(fa_resources *sum, const fa_board_build *d) {
+    int32_t units = parts(groups_of(d), 8);
+    add_buffer(sum, 2 * 4, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
+    add_buffer(sum, 2 * 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);
+    add_buffer(sum, 2.0 * 2 * groups_of(d), 32, HLS_PAGE * parts(HLS_MAX_HEADS, groups_of(d)), BLOCK);
     add_buffer(sum, d->lanes_fp32, 32, HLS_PAGE, BLOCK);
-    add_buffer(sum, 2.0 * groups_of(d), 32, HLS_PAGE, BLOCK);
-    add_buffer(sum, 2, WORD_BITS, HLS_PAGE * PART_WORDS, ULTRA);
+    add_buffer(sum, (double)units * LANES, 32, parts(HLS_MAX_HEADS, units), BLOCK);
 }
 
 static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
     switch (k) {
-    case MATMUL: add_product_buffers(sum, d, 1); break;
-    case EXPERTS: add_product_buffers(sum, d, 2); break;
+    case MATMUL: add_product_buffers(sum, d, k, 1); break;
+    case EXPERTS: add_product_buffers(sum, d, k, 2); break;
     case MLA:
-        add_ordered_buffers(sum, d);
-        add_chunks(sum, d, 2, ULTRA);
+        add_ordered_buffers(sum, d, k);
+        add_chunks(sum, d, ULTRA);
         add_buffer(sum, absorb_groups(d), WORD_BITS, LANES * parts(d->rows, absorb_groups(d)) * VALUE_WORDS, BLOCK);
         add_buffer(sum, d->rows, WORD_BITS, HLS_ROW_WORDS, ULTRA);
         add_by_group(sum, d, d->rows, HLS_MAX_HEADS * KEY_WORDS, ULTRA); /* query */
         add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA);     /* acc */
-        add_buffer(sum, 2, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);      /* pages */
         add_page_buffers(sum, d);
         break;
     case GQA:
         add_by_group(sum, d, 1, HLS_MAX_HEADS * KEY_WORDS, ULTRA);   /* query */
         add_by_group(sum, d, 1, HLS_MAX_HEADS * VALUE_WORDS, ULTRA); /* out */
-        add_buffer(sum, 4, WORD_BITS, HLS_PAGE * KEY_WORDS, ULTRA);  /* pages */
         add_page_buffers(sum, d);
         break;
     case ROWWISE: add_buffer(sum, 1, WORD_BITS, HLS_CODE_WORDS, BLOCK); break;
@@ -228,7 +256,7 @@ static void add_kernel(fa_resources *sum, const fa_board *b, const fa_board_buil
     const struct kernel *k = &kernels[id];
     const operator_costs *c = b->dsp58 ? &dsp58 : &dsp48;
     if (k->fp8) add_fp8(sum, d);
-    for (int m = 0; m < MULTIPLES; m++) add_operators(sum, c, &k->of[m], times(d, (multiple)m));
+    for (int m = 0; m < MULTIPLES; m++) add_operators(sum, c, &k->of[m], times(d, id, (multiple)m));
     if (k->weights) {
         add(sum, &wide_port, d->ports);
         add_buffer(sum, d->ports, WORD_BITS, READ_WORDS, BLOCK);
@@ -250,9 +278,19 @@ bool fa_board_kernel_needs(const fa_board *b, const fa_board_build *build, const
     return false;
 }
 
+/* An image holds the attention of one family: the larger of the two counts, resource by resource. */
+static fa_resources largest(const fa_resources *a, const fa_resources *b) {
+    return (fa_resources){fmax(a->lut, b->lut), fmax(a->ff, b->ff), fmax(a->dsp, b->dsp), fmax(a->bram, b->bram),
+                          fmax(a->uram, b->uram)};
+}
+
 void fa_board_needs(const fa_board *b, const fa_board_build *build, fa_resources *needs) {
-    fa_resources unit = {0};
-    for (int k = 0; k < KERNELS; k++) add_kernel(&unit, b, build, (kernel_id)k);
+    fa_resources mla = {0}, gqa = {0}, unit;
+    add_kernel(&mla, b, build, MLA);
+    add_kernel(&gqa, b, build, GQA);
+    unit = largest(&mla, &gqa);
+    for (int k = 0; k < KERNELS; k++)
+        if (k != MLA && k != GQA) add_kernel(&unit, b, build, (kernel_id)k);
     *needs = (fa_resources){0};
     add(needs, &unit, build->units);
 }

@@ -12,6 +12,15 @@
 /* BANK_PORTS: UG1393 and UG1700, Mapping Kernel Ports to Memory: at most 15 interfaces on a bank. */
 enum { MAX_KERNELS = 8, MAX_UNITS = 64, MAX_SLRS = 8, BANK_PORTS = 15, NOWHERE = -1 };
 
+/* The kernels of an image, which has one of the attentions; returns how many. */
+static int image_kernels(const fa_board *b, const char *attention, hls_kernel image[MAX_KERNELS]) {
+    const char *other = strcmp(attention, "mla") ? "fathom_mla" : "fathom_gqa";
+    int n = 0;
+    for (const hls_kernel *k = hls_kernels(b->build.ports); k->name; k++)
+        if (strcmp(k->name, other)) image[n++] = *k;
+    return n;
+}
+
 static void write_head(const fa_board *b, FILE *to) {
     fprintf(to,
             "# %s. Made by `fathom boards --vitis' from the board's file and the table of kernels: do not edit.\n"
@@ -20,7 +29,8 @@ static void write_head(const fa_board *b, FILE *to) {
             b->title, b->platform, b->build.clock_hz * 1e-6);
 }
 
-static void write_compile(const fa_board *b, FILE *to) {
+static void write_compile(const fa_board *b, const char *attention, FILE *to) {
+    (void)attention;
     const fa_board_build *d = &b->build;
     write_head(b, to);
     fprintf(to,
@@ -77,9 +87,10 @@ static void write_ports(const fa_board *b, const hls_kernel *k, int32_t unit, FI
 }
 
 /* The most ports that meet at a bank: those of io where its memory is, and the weight ports that read it. */
-static int ports_at_a_bank(const fa_board *b) {
-    int io = 0, weights = 0;
-    for (const hls_kernel *k = hls_kernels(b->build.ports); k->name; k++)
+static int ports_at_a_bank(const fa_board *b, const char *attention) {
+    hls_kernel image[MAX_KERNELS];
+    int io = 0, weights = 0, n = image_kernels(b, attention, image);
+    for (const hls_kernel *k = image; k < image + n; k++)
         for (int i = 0; i < k->n_args; i++) {
             io += begins_port(k, i) && k->args[i].bundle[0] != 'w';
             weights += begins_port(k, i) && !strcmp(k->args[i].bundle, "w0");
@@ -117,11 +128,10 @@ static void place(const fa_board *b, const hls_kernel *kernels, int n_kernels, i
     }
 }
 
-void fa_vitis_link(const fa_board *b, FILE *to) {
-    const hls_kernel *kernels = hls_kernels(b->build.ports);
+void fa_vitis_link(const fa_board *b, const char *attention, FILE *to) {
+    hls_kernel kernels[MAX_KERNELS];
     int32_t slr[MAX_KERNELS][MAX_UNITS];
-    int n = 0;
-    while (kernels[n].name) n++;
+    int n = image_kernels(b, attention, kernels);
     write_head(b, to);
     fprintf(to, "\n[connectivity]\n");
     for (int k = 0; k < n; k++) fprintf(to, "nk=%s:%d\n", kernels[k].name, b->build.units);
@@ -137,24 +147,25 @@ void fa_vitis_link(const fa_board *b, FILE *to) {
             if (slr[k][u] != NOWHERE) fprintf(to, "slr=%s_%d:SLR%d\n", kernels[k].name, u + 1, slr[k][u]);
 }
 
-static void write_make(const fa_board *b, FILE *to) {
-    const hls_kernel *kernels = hls_kernels(b->build.ports);
+static void write_make(const fa_board *b, const char *attention, FILE *to) {
+    hls_kernel kernels[MAX_KERNELS];
+    int n = image_kernels(b, attention, kernels);
     fprintf(to, "VITIS_PLATFORM := %s\nVITIS_KERNELS :=", b->platform);
-    for (int k = 0; kernels[k].name; k++) fprintf(to, " %s", kernels[k].name);
+    for (int k = 0; k < n; k++) fprintf(to, " %s", kernels[k].name);
     fprintf(to, "\nVITIS_PACKAGE := %s\nVITIS_RUNTIME := %s\n", b->packaged ? "yes" : "",
             fa_board_runtime_name(b->runtime));
 }
 
 /* ---- files ---- */
 
-static fa_status write_file(const fa_board *b, const char *dir, const char *name,
-                            void (*text)(const fa_board *, FILE *), fa_error *e) {
+static fa_status write_file(const fa_board *b, const char *attention, const char *dir, const char *name,
+                            void (*text)(const fa_board *, const char *, FILE *), fa_error *e) {
     char *path = fa_path_join(dir, name);
     if (!path) return fa_fail(e, FA_ENOMEM, "%s: memory ran out", dir);
     fa_new_file f = {0};
     fa_status s = fa_new_file_open(&f, path, e);
     if (!s) {
-        text(b, f.stream);
+        text(b, attention, f.stream);
         s = fa_new_file_commit(&f, e);
     }
     fa_new_file_abandon(&f);
@@ -178,18 +189,20 @@ static fa_status check_driven(const fa_board *b, fa_error *e) {
     return FA_OK;
 }
 
-fa_status fa_vitis_write(const fa_board *b, const char *dir, fa_error *e) {
+fa_status fa_vitis_write(const fa_board *b, const char *attention, const char *dir, fa_error *e) {
     static const struct {
         const char *name;
-        void (*text)(const fa_board *, FILE *);
+        void (*text)(const fa_board *, const char *, FILE *);
     } files[] = {{"compile.cfg", write_compile}, {"link.cfg", fa_vitis_link}, {"board.mk", write_make}};
+    if (strcmp(attention, "mla") && strcmp(attention, "gqa"))
+        return fa_fail(e, FA_EINVAL, "attention '%s': mla (DeepSeek-V2, V3, R1) or gqa (all others)", attention);
     fa_status s = check_driven(b, e);
     if (!s) s = fa_board_fits(b, &b->build, e);
-    if (!s && ports_at_a_bank(b) > BANK_PORTS)
+    if (!s && ports_at_a_bank(b, attention) > BANK_PORTS)
         s = fa_fail(e, FA_ELIMIT, "%s: %d ports of kernels meet at a bank, v++ connects %d; build fewer units", b->name,
-                    ports_at_a_bank(b), BANK_PORTS);
+                    ports_at_a_bank(b, attention), BANK_PORTS);
     if (!s && mkdir(dir, 0777) && errno != EEXIST) s = fa_fail(e, FA_EIO, "%s: %s", dir, strerror(errno));
     for (size_t i = 0; i < sizeof files / sizeof *files && !s; i++)
-        s = write_file(b, dir, files[i].name, files[i].text, e);
+        s = write_file(b, attention, dir, files[i].name, files[i].text, e);
     return s;
 }

@@ -21,15 +21,23 @@
 #define HLS_WORD_CYCLES (64 / HLS_PORT_BYTES) /* a word of every port takes so long */
 #define HLS_GROUPS (HLS_LANES_FP32 / 16)      /* groups of 16 FP32 lanes: one ordered sum of 16 partials each */
 
-/* Groups that an ordered product can keep busy: each works on a row and a port of its own. */
-#define HLS_DOT_GROUPS (HLS_GROUPS < HLS_ROWS * HLS_PORTS ? HLS_GROUPS : HLS_ROWS * HLS_PORTS)
+/* One in so many of these groups multiplies weights in FP32, in kernels of their own: most of a model is codes, which take
+ * no FP32 lane, while attention is all FP32. A head and a router are in BF16 or FP32: fathom_matmul has more. */
+#define HLS_MATMUL_SHARE 2
+#define HLS_EXPERTS_SHARE 8
+#define HLS_MLA_SHARE 4
+
+/* Groups for that in the kernel that defines HLS_DOT_SHARE, and those that an ordered product can keep busy: each works on a row
+ * and a port of its own. */
+#define HLS_DOT_MOST ((HLS_GROUPS + HLS_DOT_SHARE - 1) / HLS_DOT_SHARE)
+#define HLS_DOT_GROUPS (HLS_DOT_MOST < HLS_ROWS * HLS_PORTS ? HLS_DOT_MOST : HLS_ROWS * HLS_PORTS)
 
 /* How many pairs of row and port a group takes in turn, and its sums, one for each output of their tiles: each group has a
  * memory of its own for them, so that it is known which memory is meant. */
 #define HLS_DOT_TURNS ((HLS_ROWS * HLS_PORTS + HLS_DOT_GROUPS - 1) / HLS_DOT_GROUPS)
 #define HLS_DOT_SUMS (HLS_DOT_TURNS * HLS_TILE)
 
-/* Words of a port that are loaded while the former as many are multiplied (ordered sums); whole columns of a tile. */
+/* Words of a port that are loaded, then multiplied (ordered sums); whole columns of a tile. */
 #define HLS_CHUNK 512
 
 /* Bursts of a weight port that are on their way at the same time, and their words: 256 words, where a bank's latency times its rate
@@ -43,11 +51,25 @@
 /* Cycles of an FP32 addition at the clocks of the boards: the distance at which a sum may be continued. */
 #define HLS_ADD_CYCLES 8
 
-/* Between two words of 16 silu: so that 8 dividers and 8 exponentials do for a unit. */
-#define HLS_SILU_CYCLES 2
+/* Between two words: of 16 silu, so that 2 dividers and 2 exponentials do; of sums weighted by a route; of biases; of quotients for
+ * codes. */
+#define HLS_SILU_CYCLES 8
+#define HLS_ROUTE_CYCLES 4
+#define HLS_BIAS_CYCLES 4
+#define HLS_QUANTISE_CYCLES 2
+
+/* Between two trees of 16 partial sums, so that groups share adders: of a weight's products, of scores, which end more often. */
+#define HLS_TREE_CYCLES 4
+#define HLS_SCORE_CYCLES 4
+
+/* Between two words of fathom_rowwise. */
+#define HLS_ROWWISE_CYCLES 2
 
 /* Exponentials a cycle in attention: one for every 8 heads that are at work at the same time. */
 #define HLS_EXP_UNITS ((HLS_GROUPS + 7) / 8)
+
+/* Between two words of results that are divided by their sum of weights: so that 4 dividers do. */
+#define HLS_END_CYCLES 4
 
 /* Words of the largest row, as FP32 and as codes. */
 #define HLS_ROW_WORDS (HLS_MAX_COLS / 16)

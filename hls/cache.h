@@ -39,22 +39,34 @@ static inline float hls_cached_value(const hls_word raw[HLS_PART_WORDS], int32_t
     return hls_e4m3_decode(raw[i / 64].lane[i / 4 % 16] >> i % 4 * 8 & 0xFFu);
 }
 
-/* Part of the first n_rows rows of a page, as FP32, to out[j] from element out_first; codes times their scale, one rounding.
- * Lanes before stay, lanes behind become zero. cost.c: page_cycles. */
-static inline void hls_read_part(const hls_word *pool, int64_t page, int32_t row_units, int32_t n_rows, hls_part part,
-                                 hls_word out[HLS_PAGE][HLS_KEY_WORDS], int32_t out_first) {
+/* Where in memory a part of the first row of a page begins, in units, and how many elements before it share its first unit. */
+static inline int64_t hls_part_units(hls_part part, int64_t page) {
+    return page + part.at + part.first / (4 / part.type);
+}
+
+static inline int32_t hls_part_skip(hls_part part) {
+    return part.first % (4 / part.type);
+}
+
+/* The words of memory that hold a part of the first n_rows rows of a page, and its scales. cost.c: fetch_cycles. */
+static inline void hls_fetch_part(const hls_word *pool, int64_t page, int32_t row_units, int32_t n_rows, hls_part part,
+                                  hls_word raw[HLS_PAGE][HLS_PART_WORDS], hls_word scale[HLS_PAGE][HLS_PART_WORDS]) {
 #pragma HLS INLINE
-    hls_word raw[HLS_PAGE][HLS_PART_WORDS], scale[HLS_PAGE][HLS_PART_WORDS];
-#pragma HLS AGGREGATE variable = raw
-#pragma HLS AGGREGATE variable = scale
-#pragma HLS BIND_STORAGE variable = raw type = ram_2p impl = uram
-#pragma HLS BIND_STORAGE variable = scale type = ram_2p impl = uram
-    const int32_t per_unit = 4 / part.type, block0 = part.first / HLS_BLOCK;
-    const int32_t skip = part.first % per_unit, units = (skip + part.n + per_unit - 1) / per_unit;
-    const int64_t codes_at = page + part.at + part.first / per_unit, scales_at = page + part.scales + block0;
-    hls_read_rows(pool, codes_at, row_units, n_rows, units, raw);
-    if (part.type == HLS_E4M3)
-        hls_read_rows(pool, scales_at, row_units, n_rows, (part.first + part.n - 1) / HLS_BLOCK - block0 + 1, scale);
+    const int32_t per_unit = 4 / part.type, units = (hls_part_skip(part) + part.n + per_unit - 1) / per_unit;
+    const int32_t block0 = part.first / HLS_BLOCK, blocks = (part.first + part.n - 1) / HLS_BLOCK - block0 + 1;
+    hls_read_rows(pool, hls_part_units(part, page), row_units, n_rows, units, raw);
+    if (part.type == HLS_E4M3) hls_read_rows(pool, page + part.scales + block0, row_units, n_rows, blocks, scale);
+}
+
+/* The same as FP32, to out[j] from element out_first; codes times their scale, one rounding. Lanes before stay, lanes behind
+ * become zero. The first copy_words words of a row go to `copy` too. cost.c: convert_cycles. */
+static void hls_convert_part(int64_t page, int32_t row_units, int32_t n_rows, hls_part part,
+                             const hls_word raw[HLS_PAGE][HLS_PART_WORDS],
+                             const hls_word scale[HLS_PAGE][HLS_PART_WORDS], hls_word out[HLS_PAGE][HLS_KEY_WORDS],
+                             int32_t out_first, hls_word copy[HLS_PAGE][HLS_KEY_WORDS], int32_t copy_words) {
+#pragma HLS INLINE off
+    const int32_t per_unit = 4 / part.type, skip = hls_part_skip(part), block0 = part.first / HLS_BLOCK;
+    const int64_t codes_at = hls_part_units(part, page), scales_at = page + part.scales + block0;
     for (int32_t j = 0; j < n_rows; j++)
         for (int32_t w = out_first / 16; w <= (out_first + part.n - 1) / 16; w++) {
 #pragma HLS PIPELINE II = 1
@@ -62,10 +74,11 @@ static inline void hls_read_part(const hls_word *pool, int64_t page, int32_t row
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_KEY_WORDS
             const int32_t code0 = (int32_t)((codes_at + (int64_t)j * row_units) % 16) * per_unit + skip;
             const int32_t scale0 = (int32_t)((scales_at + (int64_t)j * row_units) % 16);
+            hls_word word = out[j][w];
             for (int32_t lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
                 int32_t i = 16 * w + lane - out_first;
-                uint32_t bits = i < 0 ? out[j][w].lane[lane] : 0;
+                uint32_t bits = i < 0 ? word.lane[lane] : 0;
                 if (i >= 0 && i < part.n) {
                     float value = hls_cached_value(raw[j], part.type, code0 + i);
                     int32_t s = scale0 + (part.first + i) / HLS_BLOCK - block0;
@@ -73,8 +86,10 @@ static inline void hls_read_part(const hls_word *pool, int64_t page, int32_t row
                     float scaled = value * factor;
                     bits = hls_bits(part.type == HLS_E4M3 ? scaled : value);
                 }
-                out[j][w].lane[lane] = bits;
+                word.lane[lane] = bits;
             }
+            out[j][w] = word;
+            if (w < copy_words) copy[j][w] = word;
         }
 }
 

@@ -3,7 +3,10 @@
 
 hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t rows, int64_t outputs, int64_t inputs) {
     int quantised = w8a8 && type == HLS_E4M3;
-    pass_shape whole = {type, quantised, b->rows, 0, (int32_t)outputs, (int32_t)inputs, 1}, rest = whole;
+    /* written as if with a bias, which the shape does not say */
+    pass_shape whole = {type, quantised,           b->rows,         0, (int32_t)outputs, (int32_t)inputs,
+                        1,    1 + HLS_BIAS_CYCLES, HLS_MATMUL_SHARE},
+               rest = whole;
     rest.rows = (double)(rows % b->rows);
     int64_t full = rows / b->rows;
     double n_whole = (double)full, passes = n_whole + (rest.rows > 0);
@@ -23,17 +26,20 @@ hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a
     if (passes <= 0) return c;
     double load = copy_cycles((double)hidden) + (w8a8 ? quantise_cycles((double)hidden) : 0);
     if (w8a8 && types[2] == HLS_E4M3) load += quantise_cycles((double)inner);
+    load += copy_cycles((double)inner); /* from what is kept to what is multiplied */
     c.cycles += routes * load;
     for (int i = 0; i < 3; i++) {
         int quantised = w8a8 && types[i] == HLS_E4M3, down = i == 2;
-        /* keep_inner takes HLS_SILU_CYCLES a word; add_down reads, adds and writes */
+        /* keep_inner; add_down reads, adds and writes */
         pass_shape p = {types[i],
                         quantised,
                         routes / passes,
                         1,
                         (int32_t)(down ? hidden : inner),
                         (int32_t)(down ? inner : hidden),
-                        down ? 3 : HLS_SILU_CYCLES};
+                        down ? 3 : 1,
+                        down ? 2 + HLS_ROUTE_CYCLES : HLS_SILU_CYCLES,
+                        HLS_EXPERTS_SHARE};
         c.cycles += passes * pass_cycles(b, &p);
         c.weight_bytes += passes * share_bytes(b, &p);
         c.bursts += passes * pass_bursts(b, &p);
@@ -48,7 +54,8 @@ hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a
  * each HLS_ADD_CYCLES, and for its three words of values read or written four loops run. */
 hls_cost hls_cost_rowwise(const hls_build *b, int64_t rows, int64_t values) {
     (void)b;
-    double words = up((double)values, 16), row = words * (HLS_ADD_CYCLES + 3) / 3 + 3 * COPY + 2 * DEPTH;
+    double words = up((double)values, 16),
+           row = words * (HLS_ADD_CYCLES + HLS_ROWWISE_CYCLES + 2) / 3 + 3 * COPY + 2 * DEPTH;
     return (hls_cost){
         .cycles = (double)rows * row, .io_bytes = 4.0 * (double)rows * (double)values, .bursts = 3.0 * (double)rows};
 }

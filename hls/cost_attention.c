@@ -3,42 +3,49 @@
 
 #include "hls/cost_parts.h"
 
-/* hls_page_scores, hls_page_softmax and hls_page_values of one page of n positions for all heads: groups of heads go through the
- * three as through a pipeline. */
-static double attend_cycles(const hls_build *b, double heads, double n, double key_words, double value_words) {
-    double groups = groups_of(b), turns = up(heads, groups), units = floor((groups + 7) / 8); /* HLS_EXP_UNITS */
-    double whole = at_most(heads, groups), last = heads - (turns - 1) * groups, head = 2 * n + HLS_PAGE + 3 * DEPTH;
-    double scores = key_words * at_least(n, HLS_ADD_CYCLES) + n + 2 * DEPTH;
-    double values = (n + 1) * at_least(value_words, HLS_ADD_CYCLES) + DEPTH;
-    double slowest = at_least(at_least(scores, values), up(whole, units) * head);
-    return (turns - 1) * slowest + scores + up(last, units) * head + values;
-}
-
-/* hls_read_part of n positions: memory words, those of the scales, and the values. */
-static double part_cycles(int32_t type, double n, double elements) {
-    double raw = floor((elements * type / 4 + 14) / 16) + 1, scales = type == HLS_E4M3 ? 2 : 0;
-    return n * (raw + scales + up(elements, 16)) + 3 * DEPTH;
-}
-
-/* Pages of one row: the next is read while the heads attend to this one. `read` and `attend` are of a whole page. */
+/* One row's pages: five processes of hls_attend_pages, each a page behind the one before. */
 typedef struct pages_cost {
     const hls_build *b;
     int32_t a_type, b_type;
     double a_n, b_n, heads, key_words, value_words;
 } pages_cost;
 
-static double read_cycles(const pages_cost *p, double n) {
-    return part_cycles(p->a_type, n, p->a_n) + part_cycles(p->b_type, n, p->b_n);
+/* hls_fetch_part of n positions: words of memory, and of scales. */
+static double fetch_cycles(int32_t type, double n, double elements) {
+    double raw = floor((elements * type / 4 + 14) / 16) + 1, scales = type == HLS_E4M3 ? 2 : 0;
+    return n * (raw + scales) + 2 * DEPTH;
 }
 
+static double convert_cycles(double n, double elements) {
+    return n * up(elements, 16) + DEPTH;
+}
+
+/* The processes in their order, for a page of n positions. */
+enum { PROCESSES = 5 };
+
+static void page_cycles(const pages_cost *p, double n, double cycles[PROCESSES]) {
+    double turns = up(p->heads, groups_of(p->b)), units = floor((groups_of(p->b) + 7) / 8); /* HLS_EXP_UNITS */
+    cycles[0] = fetch_cycles(p->a_type, n, p->a_n) + fetch_cycles(p->b_type, n, p->b_n);
+    cycles[1] = convert_cycles(n, p->a_n) + convert_cycles(n, p->b_n);
+    cycles[2] = turns * (p->key_words * at_least(n, HLS_ADD_CYCLES) + HLS_SCORE_CYCLES * n + 2 * DEPTH);
+    cycles[3] = up(p->heads, units) * (3 * HLS_PAGE + 2) + 3 * DEPTH;
+    cycles[4] = turns * ((n + 1) * at_least(p->value_words, HLS_ADD_CYCLES)) + DEPTH;
+}
+
+/* A process begins a page when it has ended the one before and the process before it has ended this one; all pages but the last are
+ * alike. */
 static double pages_cycles(const pages_cost *p, double context) {
     double whole = floor((context - 1) / HLS_PAGE), last = context - whole * HLS_PAGE;
-    double attend = attend_cycles(p->b, p->heads, HLS_PAGE, p->key_words, p->value_words);
-    double tail = attend_cycles(p->b, p->heads, last, p->key_words, p->value_words);
-    double end = p->heads * (p->value_words + DEPTH); /* hls_attend_end */
-    if (whole < 1) return read_cycles(p, last) + tail + end;
-    double read = read_cycles(p, HLS_PAGE);
-    return read + (whole - 1) * at_least(attend, read) + at_least(attend, read_cycles(p, last)) + tail + end;
+    double page[PROCESSES], tail[PROCESSES], slowest = 0, first = 0, end = 0;
+    page_cycles(p, HLS_PAGE, page);
+    page_cycles(p, last, tail);
+    for (int i = 0; i < PROCESSES; i++) {
+        first += page[i];
+        slowest = at_least(slowest, page[i]);
+        double free = whole > 0 ? first + (whole - 1) * slowest : 0;
+        end = at_least(end, free) + tail[i];
+    }
+    return end + p->heads * (p->value_words * HLS_END_CYCLES + DEPTH); /* hls_attend_end */
 }
 
 /* Types of the cached parts, from the bytes of a row: what host/backend/kv.h makes of it. */
@@ -54,23 +61,24 @@ static double groups_spanned(const hls_build *b, int64_t first, int64_t n) {
     return (double)spanned;
 }
 
-/* absorb_tiles: columns of all tiles of the head, one tile after the other, for all pairs of row and part of a word. A tile is
- * loaded meanwhile; the first load and the trees at the end stand alone. */
+/* absorb_query: the head's tiles are loaded, those of all ports at a time, then multiplied one after the other, for all pairs
+ * of row and part of a word. */
 static double absorb_cycles(const hls_build *b, hls_weight type, int64_t first, int64_t nope, int32_t rank,
                             double rows) {
-    double parts = 64.0 / type / 16, at_once = at_most(groups_of(b), 4.0 * b->rows); /* HLS_ABSORB_GROUPS */
+    double groups = product_groups(b, HLS_MLA_SHARE), at_once = at_most(groups, 4.0 * b->rows); /* HLS_ABSORB_GROUPS */
+    double parts = 64.0 / type / 16;
     int64_t n_tiles = (first + nope - 1) / HLS_TILE - first / HLS_TILE + 1;
     double tiles = (double)n_tiles, spanned = groups_spanned(b, first, nope);
     double multiply = tiles * hls_row_words(type, rank) * HLS_TILE * up(parts * rows, at_once) + spanned * DEPTH;
     double load = hls_tile_words(type, rank) * word_cycles(b) + 2 * DEPTH;
     double clear = 16 * up(parts * rows, at_once) * hls_row_words(type, rank), trees = 8 * rows * up(rank, 16);
-    return clear + load + at_least(multiply, spanned * load) + trees + 2 * DEPTH;
+    return clear + spanned * load + multiply + trees + 2 * DEPTH;
 }
 
 /* multiply_range: the groups that hold the head's outputs; only its own tiles are multiplied. */
 static double range_cycles(const hls_build *b, hls_weight type, int64_t first, int64_t n, int32_t inputs, double rows) {
     double spanned = groups_spanned(b, first, n), tiles = (double)(n + HLS_TILE - 1) / HLS_TILE;
-    pass_shape p = {type, 0, rows, 0, (int32_t)n, inputs, 1};
+    pass_shape p = {type, 0, rows, 0, (int32_t)n, inputs, 1, 1, HLS_MLA_SHARE};
     double group = group_cycles(b, &p, at_least(1, tiles / spanned));
     return spanned * at_least(group, HLS_TILE + rows * (COPY + b->ports)) + 2 * DEPTH;
 }

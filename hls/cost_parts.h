@@ -41,45 +41,48 @@ static inline double copy_cycles(double n) {
 
 /* hls_quantise_row: two loops over the words. */
 static inline double quantise_cycles(double n) {
-    return 2 * (8 * up(n, 128) + DEPTH);
+    return (1 + HLS_QUANTISE_CYCLES) * 8 * up(n, 128) + 2 * DEPTH;
 }
 
-/* A pass over a weight. `copies`: of every output of a row, by the pass's second process. */
+/* HLS_DOT_MOST of a kernel that takes one in `share` groups. */
+static inline double product_groups(const hls_build *b, int share) {
+    return up(groups_of(b), share);
+}
+
+/* A pass over a weight. Its second process takes `copies` runs of a row's outputs of a group, and `word` cycles for each word. */
 typedef struct pass_shape {
     hls_weight type;
     int quantised;
     double rows;   /* at most HLS_ROWS */
     int rows_vary; /* rows is a mean: lanes are filled as well as by a mixture of passes with that mean */
     int32_t outputs, inputs;
-    double copies;
+    double copies, word;
+    int share; /* HLS_DOT_SHARE of the kernel */
 } pass_shape;
 
 /* How often the groups of lanes take a pair of row and port, `ports` of them, HLS_DOT_GROUPS at a time. */
 static inline double dot_turns(const hls_build *b, const pass_shape *p, double ports) {
-    double turns = p->rows * ports / at_most(groups_of(b), (double)b->rows * b->ports);
+    double turns = p->rows * ports / at_most(product_groups(b, p->share), (double)b->rows * b->ports);
     return p->rows_vary ? at_least(turns, 1) : ceil(turns);
 }
 
-/* hls_multiply_chunk: every column's 16 outputs for all parts of a word and all pairs of row and port. */
+/* hls_load_chunk, then hls_multiply_chunk: every column's 16 outputs for all parts of a word and all pairs of row and port. */
 static inline double chunk_cycles(const hls_build *b, const pass_shape *p, double columns, double ports) {
-    return columns * HLS_TILE * (64.0 / p->type / 16) * dot_turns(b, p, ports) + DEPTH;
+    return columns * HLS_TILE * (word_cycles(b) + 64.0 / p->type / 16 * dot_turns(b, p, ports)) + 2 * DEPTH;
 }
 
 /* One group of tiles, of which `ports` are multiplied: hls_multiply_codes takes a word of every port each word_cycles;
- * hls_multiply_ordered loads scales and the first chunk, then multiplies one chunk while it loads the next. */
+ * hls_multiply_ordered loads scales, then loads and multiplies chunk by chunk. */
 static inline double group_cycles(const hls_build *b, const pass_shape *p, double ports) {
     if (p->quantised) return hls_tile_words(p->type, p->inputs) * word_cycles(b);
     double columns = hls_row_words(p->type, p->inputs), chunk = (double)HLS_CHUNK / HLS_TILE;
     double scales = hls_scale_words(p->type, p->inputs);
-    double cycles = (2 * dot_turns(b, p, ports) + 1) * HLS_TILE + 2 * DEPTH; /* hls_clear_partials, hls_put_group */
+    double cycles = ((1 + HLS_TREE_CYCLES) * dot_turns(b, p, ports) + 1) * HLS_TILE +
+                    2 * DEPTH; /* hls_clear_partials, hls_put_group */
     if (scales > 0) cycles += scales * word_cycles(b) + DEPTH;
-    cycles += at_most(columns, chunk) * HLS_TILE * word_cycles(b) + DEPTH;
-    for (int32_t i = 0; i * chunk < columns; i++) {
-        double left = columns - i * chunk, now = at_most(left, chunk), next = at_most(at_least(left - chunk, 0), chunk);
-        double load = next > 0 ? next * HLS_TILE * word_cycles(b) + DEPTH : 0;
-        cycles += at_least(load, chunk_cycles(b, p, now, ports));
-    }
-    return cycles;
+    double whole = floor(columns / chunk), rest = columns - whole * chunk;
+    if (rest > 0) cycles += chunk_cycles(b, p, rest, ports);
+    return cycles + whole * chunk_cycles(b, p, chunk, ports);
 }
 
 /* All groups; the second process writes each while the next is multiplied. */
@@ -89,7 +92,7 @@ static inline double pass_cycles(const hls_build *b, const pass_shape *p) {
     for (int part = 0; part < 2; part++) {
         double groups = part ? rest > 0 : whole, ports = part ? rest : b->ports;
         if (groups <= 0) continue;
-        last = HLS_TILE + p->rows * p->copies * (COPY + ports);
+        last = HLS_TILE + p->rows * (p->copies * COPY + p->word * ports);
         cycles += groups * at_least(group_cycles(b, p, ports), last);
     }
     return cycles + up(whole + (rest > 0), HLS_SLAB) * (DEPTH + last);
@@ -99,10 +102,11 @@ static inline double share_bytes(const hls_build *b, const pass_shape *p) {
     return 64.0 * b->ports * (double)hls_share_words(b->ports, p->type, p->outputs, p->inputs);
 }
 
-/* Waits for the first word in a pass: of each slab; ordered, of each group, for its scales and its first chunk. */
+/* Waits for the first word in a pass: of each slab; ordered, of each group's scales and each of its chunks. */
 static inline double pass_bursts(const hls_build *b, const pass_shape *p) {
     double groups = hls_port_tiles(b->ports, p->outputs);
-    return p->quantised ? up(groups, HLS_SLAB) : groups * (p->type == HLS_E4M3 ? 2 : 1);
+    double chunks = up(hls_row_words(p->type, p->inputs), (double)HLS_CHUNK / HLS_TILE);
+    return p->quantised ? up(groups, HLS_SLAB) : groups * ((p->type == HLS_E4M3) + chunks);
 }
 
 #endif

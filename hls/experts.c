@@ -1,5 +1,6 @@
 /* fathom_experts: see kernels.h. For each visited expert, batches of HLS_ROWS of its routes share a pass over gate, up and
  * down; what gate and up give stays on chip. Results are added to y in memory, expert after expert. */
+#define HLS_DOT_SHARE HLS_EXPERTS_SHARE
 #include "hls/args.h"
 #include "hls/kernels.h"
 #include "hls/pass.h"
@@ -8,6 +9,8 @@ typedef struct batch_route {
     int32_t row;
     float weight;
 } batch_route;
+
+typedef enum expert_part { PART_GATE, PART_UP, PART_DOWN } expert_part; /* in the order of the table's fields */
 
 /* Gate's outputs go to `inner`; up's then become silu(gate) * up there, zero behind the last. cost.c: silu_cycles. */
 static void keep_inner(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32_t is_up, int32_t groups,
@@ -58,7 +61,7 @@ static void add_down(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32_t
             int64_t at = y_first + route[r].row * ldy + n;
             hls_load(sum, HLS_PORTS, y, at, count);
             for (int p = 0; p < HLS_PORTS; p++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = HLS_ROUTE_CYCLES
                 for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
                     float weighted = route[r].weight * hls_float(tile[r][p].lane[lane]);
@@ -71,34 +74,48 @@ static void add_down(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), int32_t
     }
 }
 
-/* HLS_SLAB groups of tiles of gate or up: multiplying and keeping run at the same time. */
-static void inner_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quantised, int32_t is_up, int32_t groups,
-                       int32_t group0, int32_t outputs, int32_t inputs, int32_t rows,
-                       const hls_word x[HLS_ROWS][HLS_ROW_WORDS], const hls_word codes[HLS_ROWS][HLS_CODE_WORDS],
-                       const float scales[HLS_ROWS][HLS_MAX_BLOCKS], hls_word inner[HLS_ROWS][HLS_ROW_WORDS]) {
+static void take(HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS), expert_part part, int32_t groups, int32_t group0,
+                 int32_t outputs, int32_t rows, hls_word inner[HLS_ROWS][HLS_ROW_WORDS],
+                 const batch_route route[HLS_ROWS], hls_word *y, int64_t y_first, int64_t ldy) {
+#pragma HLS INLINE off
+    if (part == PART_DOWN)
+        add_down(HLS_STREAM_PASS_ON(results), groups, group0, outputs, rows, route, y, y_first, ldy);
+    else
+        keep_inner(HLS_STREAM_PASS_ON(results), part == PART_UP, groups, group0, outputs, rows, inner);
+}
+
+/* HLS_SLAB groups of tiles of gate, up or down: multiplying and taking the results run at the same time. One region for all three,
+ * for each would have lanes of its own. */
+static void expert_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quantised, expert_part part, int32_t groups,
+                        int32_t group0, int32_t outputs, int32_t inputs, int32_t rows,
+                        const hls_word x[HLS_ROWS][HLS_ROW_WORDS], const hls_word codes[HLS_ROWS][HLS_CODE_WORDS],
+                        const float scales[HLS_ROWS][HLS_MAX_BLOCKS], hls_word inner[HLS_ROWS][HLS_ROW_WORDS],
+                        const batch_route route[HLS_ROWS], hls_word *y, int64_t y_first, int64_t ldy) {
 #pragma HLS DATAFLOW
     HLS_STREAM(hls_result, results, HLS_RESULTS);
 #pragma HLS AGGREGATE variable = results
 #pragma HLS STREAM variable = results depth = HLS_RESULTS
     hls_multiply(HLS_PORT_ARGS, at, type, quantised, groups, hls_tiles(outputs - group0 * HLS_GROUP_OUTPUTS), inputs,
                  rows, x, codes, scales, HLS_STREAM_PASS(results));
-    keep_inner(HLS_STREAM_PASS(results), is_up, groups, group0, outputs, rows, inner);
+    take(HLS_STREAM_PASS(results), part, groups, group0, outputs, rows, inner, route, y, y_first, ldy);
     HLS_STREAM_END(results);
 }
 
-/* The same of down. */
-static void down_slab(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t quantised, int32_t groups, int32_t group0,
-                      int32_t outputs, int32_t inputs, int32_t rows, const hls_word inner[HLS_ROWS][HLS_ROW_WORDS],
-                      const hls_word codes[HLS_ROWS][HLS_CODE_WORDS], const float scales[HLS_ROWS][HLS_MAX_BLOCKS],
-                      const batch_route route[HLS_ROWS], hls_word *y, int64_t y_first, int64_t ldy) {
-#pragma HLS DATAFLOW
-    HLS_STREAM(hls_result, results, HLS_RESULTS);
-#pragma HLS AGGREGATE variable = results
-#pragma HLS STREAM variable = results depth = HLS_RESULTS
-    hls_multiply(HLS_PORT_ARGS, at, type, quantised, groups, hls_tiles(outputs - group0 * HLS_GROUP_OUTPUTS), inputs,
-                 rows, inner, codes, scales, HLS_STREAM_PASS(results));
-    add_down(HLS_STREAM_PASS(results), groups, group0, outputs, rows, route, y, y_first, ldy);
-    HLS_STREAM_END(results);
+/* A whole weight of an expert. */
+static void expert_weight(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS], int32_t w8a8, expert_part part,
+                          int32_t outputs, int32_t inputs, int32_t rows, const hls_word x[HLS_ROWS][HLS_ROW_WORDS],
+                          const hls_word codes[HLS_ROWS][HLS_CODE_WORDS], const float scales[HLS_ROWS][HLS_MAX_BLOCKS],
+                          hls_word inner[HLS_ROWS][HLS_ROW_WORDS], const batch_route route[HLS_ROWS], hls_word *y,
+                          int64_t y_first, int64_t ldy) {
+#pragma HLS INLINE off
+    const int32_t at = fields[HLS_EXPERT_GATE_AT + part], type = fields[HLS_EXPERT_GATE_TYPE + part];
+    const int32_t all = hls_port_tiles(HLS_PORTS, outputs);
+    for (int32_t group = 0; group < all; group += HLS_SLAB) {
+#pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
+        int32_t groups = all - group < HLS_SLAB ? all - group : HLS_SLAB;
+        expert_slab(HLS_PORT_ARGS, at + (int64_t)group * hls_tile_words(type, inputs), type, w8a8 && type == HLS_E4M3,
+                    part, groups, group, outputs, inputs, rows, x, codes, scales, inner, route, y, y_first, ldy);
+    }
 }
 
 /* One expert's share of `some` rows. `fields` is its line of the table. */
@@ -117,7 +134,7 @@ static void expert_batch(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS]
 #pragma HLS BIND_STORAGE variable = row type = ram_2p impl = uram
 #pragma HLS BIND_STORAGE variable = kept type = ram_2p impl = uram
     const hls_word zero = {{0}};
-    const int32_t inner_tiles = hls_port_tiles(HLS_PORTS, inner), down_tiles = hls_port_tiles(HLS_PORTS, hidden);
+    const int32_t inner_tiles = hls_port_tiles(HLS_PORTS, inner);
     for (int32_t r = 0; r < some; r++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROWS
         hls_load(row[r], 8 * hls_blocks(hidden), x, x_first + route[r].row * ldx, hidden);
@@ -128,24 +145,16 @@ static void expert_batch(HLS_PORT_PARAMS const int32_t fields[HLS_EXPERT_FIELDS]
             kept[r][i] = zero;
         }
     }
-    for (int32_t up = 0; up < 2; up++)
-        for (int32_t group = 0; group < inner_tiles; group += HLS_SLAB) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
-            int32_t groups = inner_tiles - group < HLS_SLAB ? inner_tiles - group : HLS_SLAB;
-            int32_t at = fields[HLS_EXPERT_GATE_AT + up], type = fields[HLS_EXPERT_GATE_TYPE + up];
-            inner_slab(HLS_PORT_ARGS, at + (int64_t)group * hls_tile_words(type, hidden), type,
-                       w8a8 && type == HLS_E4M3, up, groups, group, inner, hidden, some, row, codes, scales, kept);
-        }
-    int32_t type = fields[HLS_EXPERT_DOWN_TYPE], quantised = w8a8 && type == HLS_E4M3;
-    for (int32_t r = 0; r < some; r++) {
+    for (int32_t part = PART_GATE; part <= PART_DOWN; part++) {
+        if (part == PART_DOWN)
+            for (int32_t r = 0; r < some; r++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROWS
-        if (quantised) hls_quantise_row(kept[r], inner, codes[r], scales[r]);
-    }
-    for (int32_t group = 0; group < down_tiles; group += HLS_SLAB) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
-        int32_t groups = down_tiles - group < HLS_SLAB ? down_tiles - group : HLS_SLAB;
-        down_slab(HLS_PORT_ARGS, fields[HLS_EXPERT_DOWN_AT] + (int64_t)group * hls_tile_words(type, inner), type,
-                  quantised, groups, group, hidden, inner, some, kept, codes, scales, route, y, y_first, ldy);
+                hls_copy(row[r], 0, kept[r], 0, HLS_BLOCK * hls_blocks(inner));
+                if (w8a8 && fields[HLS_EXPERT_DOWN_TYPE] == HLS_E4M3)
+                    hls_quantise_row(row[r], inner, codes[r], scales[r]);
+            }
+        expert_weight(HLS_PORT_ARGS, fields, w8a8, (expert_part)part, part == PART_DOWN ? hidden : inner,
+                      part == PART_DOWN ? inner : hidden, some, row, codes, scales, kept, route, y, y_first, ldy);
     }
 }
 

@@ -62,7 +62,7 @@ enum { HLS_MAX_BLOCKS = HLS_MAX_COLS / HLS_BLOCK };
  * max(amax, 1e-4) / 448. A block with a NaN or an infinity gets a NaN and codes of 0. cost.c: quantise_cycles. */
 static inline void hls_quantise_row(const hls_word *x, int32_t inputs, hls_word codes[HLS_CODE_WORDS],
                                     float scales[HLS_MAX_BLOCKS]) {
-#pragma HLS INLINE
+#pragma HLS INLINE off
     uint32_t top = 0;
     for (int32_t i = 0; i < 8 * hls_blocks(inputs); i++) {
 #pragma HLS PIPELINE II = 1
@@ -78,7 +78,7 @@ static inline void hls_quantise_row(const hls_word *x, int32_t inputs, hls_word 
         if (i % 8 == 7) scales[i / 8] = scale;
     }
     for (int32_t i = 0; i < 8 * hls_blocks(inputs); i++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = HLS_QUANTISE_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 8 max = HLS_ROW_WORDS
         float scale = scales[i / 8];
         int finite = (hls_bits(scale) & 0x7FFFFFFFu) < HLS_INFINITY;

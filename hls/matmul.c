@@ -1,4 +1,5 @@
 /* fathom_matmul: see kernels.h. Rows go in batches of HLS_ROWS that share a pass over the weight. */
+#define HLS_DOT_SHARE HLS_MATMUL_SHARE
 #include "hls/args.h"
 #include "hls/kernels.h"
 #include "hls/pass.h"
@@ -6,12 +7,14 @@
 /* Adds the biases of 16 outputs of each port. */
 static void add_bias(const hls_word bias[HLS_PORTS], hls_word row[HLS_PORTS]) {
 #pragma HLS INLINE
-    for (int p = 0; p < HLS_PORTS; p++)
+    for (int p = 0; p < HLS_PORTS; p++) {
+#pragma HLS PIPELINE II = HLS_BIAS_CYCLES
         for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
             float sum = hls_float(row[p].lane[lane]) + hls_float(bias[p].lane[lane]);
             row[p].lane[lane] = hls_bits(sum);
         }
+    }
 }
 
 /* The second process: outputs [n0, outputs) of the rows that begin at y_first. cost.c: write_cycles. */

@@ -1,7 +1,7 @@
 /* fathom_mla: see kernels.h. Rows go in batches of HLS_ROWS, which share the passes over the up-projections. Three steps:
- * every head's query is taken into the latent space; every head attends to the latent pages, all heads to a page while the
- * next is read; every head's result is taken out of the latent space. */
+ * every head's query is taken into the latent space; every head attends to the latent pages; every head's result is taken out of the latent space. */
 #define HLS_X_WORDS HLS_KEY_WORDS
+#define HLS_DOT_SHARE HLS_MLA_SHARE
 #include "hls/args.h"
 #include "hls/attend.h"
 #include "hls/copy.h"
@@ -9,7 +9,7 @@
 #include "hls/ordered.h"
 
 /* Groups that absorb_tiles can keep busy: each works on a row and a part of 16 elements of a word, and its sums are its own. */
-#define HLS_ABSORB_GROUPS (HLS_GROUPS < 4 * HLS_ROWS ? HLS_GROUPS : 4 * HLS_ROWS)
+#define HLS_ABSORB_GROUPS (HLS_DOT_MOST < 4 * HLS_ROWS ? HLS_DOT_MOST : 4 * HLS_ROWS)
 
 /* Words of sums of a group: its pairs of row and part are rows * parts / groups, each of rank / 16 / parts words. */
 #define HLS_ABSORB_WORDS ((HLS_ROWS + HLS_ABSORB_GROUPS - 1) / HLS_ABSORB_GROUPS * HLS_VALUE_WORDS)
@@ -123,41 +123,28 @@ static void clear_sums(int32_t used, hls_word partial[HLS_ABSORB_GROUPS][16][HLS
         }
 }
 
-/* out[r][i] = ordered sum over d of q[r][d] * W[first + d, i], i < rank. While a tile is multiplied, the next is loaded. */
+/* out[r][i] = ordered sum over d of q[r][d] * W[first + d, i], i < rank. */
 static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank, int32_t first, int32_t nope,
                          int32_t rows, const head_words q[HLS_ROWS], head_words out[HLS_ROWS]) {
-    hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS];
+    hls_word chunk[HLS_CHUNK][HLS_PORTS];
     hls_word partial[HLS_ABSORB_GROUPS][16][HLS_ABSORB_WORDS];
-#pragma HLS AGGREGATE variable = even
-#pragma HLS AGGREGATE variable = odd
+#pragma HLS AGGREGATE variable = chunk
 #pragma HLS AGGREGATE variable = partial
-#pragma HLS BIND_STORAGE variable = even type = ram_2p impl = uram
-#pragma HLS BIND_STORAGE variable = odd type = ram_2p impl = uram
-    float even_scale[HLS_PORTS][HLS_MAX_BLOCKS], odd_scale[HLS_PORTS][HLS_MAX_BLOCKS];
-#pragma HLS ARRAY_PARTITION variable = even complete dim = 2
-#pragma HLS ARRAY_PARTITION variable = odd complete dim = 2
+    float scale[HLS_PORTS][HLS_MAX_BLOCKS];
+#pragma HLS ARRAY_PARTITION variable = chunk complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = even_scale complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = even_scale cyclic factor = 16 dim = 2
-#pragma HLS ARRAY_PARTITION variable = odd_scale complete dim = 1
-#pragma HLS ARRAY_PARTITION variable = odd_scale cyclic factor = 16 dim = 2
+#pragma HLS ARRAY_PARTITION variable = scale complete dim = 1
+#pragma HLS ARRAY_PARTITION variable = scale cyclic factor = 16 dim = 2
+#pragma HLS BIND_STORAGE variable = chunk type = ram_2p impl = uram
     const int32_t begin = first / HLS_GROUP_OUTPUTS, end = (first + nope - 1) / HLS_GROUP_OUTPUTS + 1;
     const int32_t columns = hls_row_words(type, rank), tile_words = hls_tile_words(type, rank);
     const int32_t subs = hls_word_elements(type) / 16;
     const int32_t turns = (subs * rows + HLS_ABSORB_GROUPS - 1) / HLS_ABSORB_GROUPS, used = turns * columns;
     clear_sums(used, partial);
-    load_tiles(HLS_PORT_ARGS, at + (int64_t)begin * tile_words, type, rank, even_scale, even);
     for (int32_t group = begin; group < end; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 33
-        int64_t next = at + (int64_t)(group + 1 < end ? group + 1 : group) * tile_words;
-        int32_t d0 = group * HLS_GROUP_OUTPUTS - first;
-        if ((group - begin) % 2 == 0) {
-            load_tiles(HLS_PORT_ARGS, next, type, rank, odd_scale, odd);
-            absorb_tiles(even, even_scale, type, columns, d0, nope, rows, q, partial);
-        } else {
-            load_tiles(HLS_PORT_ARGS, next, type, rank, even_scale, even);
-            absorb_tiles(odd, odd_scale, type, columns, d0, nope, rows, q, partial);
-        }
+        load_tiles(HLS_PORT_ARGS, at + (int64_t)group * tile_words, type, rank, scale, chunk);
+        absorb_tiles(chunk, scale, type, columns, group * HLS_GROUP_OUTPUTS - first, nope, rows, q, partial);
     }
     for (int32_t r = 0; r < HLS_ROWS && r < rows; r++)
         for (int32_t w = 0; w < (rank + 15) / 16; w++) {
@@ -178,53 +165,22 @@ static void absorb_query(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t rank,
         }
 }
 
-/* The first n positions of the page at `page`: latent, then rotary key. */
-static void read_page(const hls_word *pool, int64_t page, int32_t row_units, hls_part latent, hls_part rotary,
-                      int32_t n, hls_word keys[HLS_PAGE][HLS_KEY_WORDS]) {
-#pragma HLS INLINE off
-    hls_read_part(pool, page, row_units, n, latent, keys, 0);
-    hls_read_part(pool, page, row_units, n, rotary, keys, latent.n);
-}
-
-/* One row's heads over its positions 0 .. pos; the queries become the heads' results in the latent space, zero behind rank.
- * While the heads attend to a page, the next is read. */
-static void attend_row(const hls_word *pool, const int32_t *pages, int32_t pos, int64_t kv_first, int64_t page_units,
-                       int32_t row_units, hls_part latent, hls_part rotary, int32_t heads, float scale,
+/* One row's heads over its positions; the queries become the heads' results in the latent space, zero behind rank. */
+static void attend_row(const hls_word *pool, const int32_t *table, hls_pages pages, int32_t heads, float scale,
                        head_words query[HLS_MAX_HEADS]) {
-    hls_word even[HLS_PAGE][HLS_KEY_WORDS], odd[HLS_PAGE][HLS_KEY_WORDS], acc[HLS_MAX_HEADS][HLS_VALUE_WORDS];
+    hls_word acc[HLS_MAX_HEADS][HLS_VALUE_WORDS];
 #pragma HLS AGGREGATE variable = acc
-#pragma HLS AGGREGATE variable = even
-#pragma HLS AGGREGATE variable = odd
     float m[HLS_MAX_HEADS], l[HLS_MAX_HEADS];
 #pragma HLS ARRAY_PARTITION variable = acc cyclic factor = HLS_GROUPS dim = 1
-#pragma HLS BIND_STORAGE variable = even type = ram_2p impl = uram
-#pragma HLS BIND_STORAGE variable = odd type = ram_2p impl = uram
+#pragma HLS ARRAY_PARTITION variable = m cyclic factor = HLS_EXP_UNITS
+#pragma HLS ARRAY_PARTITION variable = l cyclic factor = HLS_EXP_UNITS
 #pragma HLS BIND_STORAGE variable = acc type = ram_2p impl = uram
-    const int32_t key_words = (latent.n + rotary.n + 15) / 16, value_words = (latent.n + 15) / 16;
-    const int32_t last = pos / HLS_PAGE;
+    const int32_t key_words = (pages.a.n + pages.b.n + 15) / 16, value_words = (pages.a.n + 15) / 16;
+    hls_attend_begin(heads, m, l);
+    hls_attend_pages(pool, table, pages, heads, key_words, value_words, scale, query, m, l, acc);
     for (int32_t h = 0; h < heads; h++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
-        m[h] = hls_float(0x80000000u | HLS_INFINITY);
-        l[h] = 0.0f;
-    }
-    int32_t now = last ? HLS_PAGE : pos + 1;
-    read_page(pool, kv_first + pages[0] * page_units, row_units, latent, rotary, now, even);
-    for (int32_t i = 0; i <= last; i++) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = 16384
-        int32_t left = pos + 1 - HLS_PAGE * (i + 1), next = left < HLS_PAGE ? left : HLS_PAGE;
-        int64_t page = i < last ? kv_first + pages[i + 1] * page_units : 0;
-        if (i % 2 == 0) {
-            read_page(pool, page, row_units, latent, rotary, next, odd);
-            hls_attend_page(heads, now, key_words, value_words, i == 0, scale, query, even, even, m, l, acc);
-        } else {
-            read_page(pool, page, row_units, latent, rotary, next, even);
-            hls_attend_page(heads, now, key_words, value_words, 0, scale, query, odd, odd, m, l, acc);
-        }
-        now = next;
-    }
-    for (int32_t h = 0; h < heads; h++) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS
-        hls_attend_end(latent.n, l[h], acc[h], query[h]);
+        hls_attend_end(pages.a.n, l[h], acc[h], query[h]);
     }
 }
 
@@ -273,9 +229,8 @@ void HLS_KERNEL(fathom_mla)(HLS_PORT_PARAMS const hls_word *q, hls_word *y, cons
             }
         }
         for (int32_t r = 0; r < HLS_ROWS && r < some; r++) {
-            const int32_t *pages = &table[table[2 * (t + r) + 1]];
-            attend_row(pool, pages, table[2 * (t + r)], kv_first, page_units, row_units, latent, rotary, heads, scale,
-                       query[r]);
+            hls_pages pages = {kv_first, page_units, row_units, table[2 * (t + r)], latent, rotary, 1};
+            attend_row(pool, &table[table[2 * (t + r) + 1]], pages, heads, scale, query[r]);
         }
         for (int32_t h = 0; h < heads; h++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_MAX_HEADS

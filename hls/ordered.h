@@ -33,7 +33,7 @@ static inline void hls_word_values(const hls_word *word, int32_t type, int32_t s
     }
 }
 
-/* n words of every port. cost.c: chunk_cycles, the loading half. */
+/* n words of every port. cost.c: chunk_cycles. */
 static inline void hls_load_chunk(HLS_PORT_PARAMS int64_t at, int32_t n, hls_word chunk[HLS_CHUNK][HLS_PORTS]) {
 #pragma HLS INLINE off
     for (int32_t i = 0; i < n; i++) {
@@ -77,7 +77,7 @@ static inline void hls_add_products(const float value[16], const hls_word *x, fl
 }
 
 /* Multiplies the columns of a chunk, the first of which is column c0 of the tiles, for the ports p0 .. p0 + ports - 1. Each cycle
- * HLS_DOT_GROUPS pairs of row and port take 16 elements; the same sum comes back after the 16 outputs of the tile. cost.c: chunk_cycles, the multiplying half. */
+ * HLS_DOT_GROUPS pairs of row and port take 16 elements; the same sum comes back after the 16 outputs of the tile. cost.c: chunk_cycles. */
 HLS_LANES static void hls_multiply_chunk(const hls_word chunk[HLS_CHUNK][HLS_PORTS], int32_t type, int32_t c0,
                                          int32_t columns, int32_t p0, int32_t ports, int32_t rows,
                                          const hls_word x[HLS_ROWS][HLS_X_WORDS],
@@ -106,7 +106,7 @@ HLS_LANES static void hls_multiply_chunk(const hls_word chunk[HLS_CHUNK][HLS_POR
                 }
 }
 
-/* The sums of a group of tiles: first the trees of every pair of row and port, HLS_DOT_GROUPS a cycle, then one output of every
+/* The sums of a group of tiles: first the trees of every pair of row and port, then one output of every
  * tile a cycle; zeros for what was not multiplied. */
 static inline void hls_put_group(float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16], int32_t group, int32_t p0,
                                  int32_t ports, int32_t rows, HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS)) {
@@ -116,7 +116,7 @@ static inline void hls_put_group(float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16]
 #pragma HLS ARRAY_PARTITION variable = sum complete dim = 2
     for (int32_t turn = 0; turn < HLS_DOT_TURNS && turn * HLS_DOT_GROUPS < rows * ports; turn++)
         for (int32_t g = 0; g < HLS_TILE; g++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = HLS_TREE_CYCLES
             for (int32_t q = 0; q < HLS_DOT_GROUPS; q++) {
 #pragma HLS UNROLL
                 sum[q][turn][g] = hls_tree_16(partial[q][turn * HLS_TILE + g]);
@@ -151,17 +151,15 @@ static inline void hls_clear_partials(float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS
     }
 }
 
-/* Streams `groups` groups of tiles from word `at` of every port and multiplies tiles begin .. end - 1 of them. While a chunk is multiplied, the next is loaded: two
- * functions that share no array run at the same time. cost.c: pass_cycles. */
+/* Streams `groups` groups of tiles from word `at` of every port and multiplies tiles begin .. end - 1 of them, chunk by chunk: there
+ * are fewer lanes than the ports would feed, so that loading a chunk takes little of the time. cost.c: pass_cycles. */
 static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32_t groups, int32_t begin, int32_t end,
                                  int32_t inputs, int32_t rows, const hls_word x[HLS_ROWS][HLS_X_WORDS],
                                  HLS_STREAM_PARAM(hls_result, results, HLS_RESULTS)) {
-    hls_word even[HLS_CHUNK][HLS_PORTS], odd[HLS_CHUNK][HLS_PORTS];
-#pragma HLS AGGREGATE variable = even
-#pragma HLS AGGREGATE variable = odd
+    hls_word chunk[HLS_CHUNK][HLS_PORTS];
+#pragma HLS AGGREGATE variable = chunk
     float partial[HLS_DOT_GROUPS][HLS_DOT_SUMS][16], scale[HLS_PORTS][HLS_MAX_BLOCKS];
-#pragma HLS ARRAY_PARTITION variable = even complete dim = 2
-#pragma HLS ARRAY_PARTITION variable = odd complete dim = 2
+#pragma HLS ARRAY_PARTITION variable = chunk complete dim = 2
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 3
 #pragma HLS ARRAY_PARTITION variable = scale complete dim = 1
@@ -175,20 +173,11 @@ static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32
         p0 = p0 < 0 ? 0 : p0;
         p1 = p1 > HLS_PORTS ? HLS_PORTS : p1;
         hls_clear_partials(partial, (p1 - p0) * rows);
-        int32_t now = columns < HLS_CHUNK_COLUMNS ? columns : HLS_CHUNK_COLUMNS;
-        hls_load_chunk(HLS_PORT_ARGS, word, now * HLS_TILE, even);
         for (int32_t c = 0; c < columns; c += HLS_CHUNK_COLUMNS) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = 64
-            int32_t left = columns - c - now, next = left < HLS_CHUNK_COLUMNS ? left : HLS_CHUNK_COLUMNS;
-            word += HLS_CHUNK;
-            if (c / HLS_CHUNK_COLUMNS % 2 == 0) {
-                hls_load_chunk(HLS_PORT_ARGS, word, next * HLS_TILE, odd);
-                hls_multiply_chunk(even, type, c, now, p0, p1 - p0, rows, x, scale, partial);
-            } else {
-                hls_load_chunk(HLS_PORT_ARGS, word, next * HLS_TILE, even);
-                hls_multiply_chunk(odd, type, c, now, p0, p1 - p0, rows, x, scale, partial);
-            }
-            now = next;
+            int32_t now = columns - c < HLS_CHUNK_COLUMNS ? columns - c : HLS_CHUNK_COLUMNS;
+            hls_load_chunk(HLS_PORT_ARGS, word + (int64_t)c * HLS_TILE, now * HLS_TILE, chunk);
+            hls_multiply_chunk(chunk, type, c, now, p0, p1 - p0, rows, x, scale, partial);
         }
         hls_put_group(partial, group, p0, p1 - p0, rows, HLS_STREAM_PASS_ON(results));
     }

@@ -27,7 +27,7 @@ static void norm(const row_words x, const row_words weight, int32_t n, float eps
     float root = sqrtf(mean + eps);
     float inv = 1.0f / root;
     for (int32_t i = 0; i < (n + 15) / 16; i++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = HLS_ROWWISE_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROW_WORDS
         for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
@@ -41,7 +41,7 @@ static void norm(const row_words x, const row_words weight, int32_t n, float eps
 /* y = a + weight * b, or a + b where weight is not used. */
 static void add(const row_words a, const row_words b, int32_t n, int32_t weighted, float weight, row_words y) {
     for (int32_t i = 0; i < (n + 15) / 16; i++) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = HLS_ROWWISE_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROW_WORDS
         for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL

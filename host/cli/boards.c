@@ -11,17 +11,18 @@
 
 typedef struct boards_options {
     const char *name; /* NULL: all */
-    const char *vitis;
+    const char *vitis, *attention;
     bool json;
 } boards_options;
 
-enum { OPTION_JSON = 0x2001, OPTION_VITIS };
+enum { OPTION_JSON = 0x2001, OPTION_VITIS, OPTION_ATTENTION };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     boards_options *o = state->input;
     switch (key) {
     case OPTION_JSON: o->json = true; return 0;
     case OPTION_VITIS: o->vitis = arg; return 0;
+    case OPTION_ATTENTION: o->attention = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->name) argp_error(state, "unexpected argument '%s'", arg);
         o->name = arg;
@@ -36,6 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp_option options[] = {
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"vitis", OPTION_VITIS, "DIR", 0, "Write the configurations of v++ for this board to the folder DIR", 0},
+    {"attention", OPTION_ATTENTION, "KIND", 0, "The attention of the image: mla (default) or gqa", 0},
     {0},
 };
 static const struct argp argp = {
@@ -230,7 +232,7 @@ static int show_one(const boards_options *o) {
     fa_error e;
     if (fa_board_find(&b, o->name, &e)) return cli_fail("%s", e.text);
     if (o->vitis) {
-        if (fa_vitis_write(&b, o->vitis, &e)) return cli_fail("%s", e.text);
+        if (fa_vitis_write(&b, o->attention ? o->attention : "mla", o->vitis, &e)) return cli_fail("%s", e.text);
         return CLI_OK;
     }
     if (o->json) {

@@ -69,7 +69,7 @@ static const bad_file bad_files[] = {
     {"full power below idle", 0, "full_w = 115", "full_w = 11.5", {"power.full_w", "less than power.idle_w"}},
     {"seven ports", 0, "ports = 16", "ports = 7", {"build.ports", "1, 2, 4, 8 or 16, found 7"}},
     {"ports of 48 bytes", 0, "port_bytes = 64", "port_bytes = 48", {"build.port_bytes", "32 or 64, found 48"}},
-    {"17 FP32 lanes", 0, "lanes_fp32 = 32", "lanes_fp32 = 17", {"build.lanes_fp32", "multiple of 16, found 17"}},
+    {"17 FP32 lanes", 0, "lanes_fp32 = 256", "lanes_fp32 = 17", {"build.lanes_fp32", "multiple of 16, found 17"}},
     {"io in a memory that is not there", 0, "io = memory", "io = memory2", {"build.io", "no [memory2]"}},
     {"a tag without a number", 0, "tag = HBM[#]", "tag = HBM", {"memory.tag", "has no #"}},
     {"half a second memory", 1, "[host]", "[memory2]\nbanks = 2 [S1]\n[host]", {"memory2.banks without memory2.name"}},

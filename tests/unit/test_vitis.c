@@ -23,12 +23,12 @@ typedef struct config {
     int lines;
 } config;
 
-static config link_config(const fa_board *b) {
+static config link_config(const fa_board *b, const char *attention) {
     config c = {0};
     size_t n;
     FILE *f = open_memstream(&c.text, &n);
     CHECK(f, "memory ran out");
-    fa_vitis_link(b, f);
+    fa_vitis_link(b, attention, f);
     CHECK(fclose(f) == 0, "memory ran out");
     for (char *p = strtok(c.text, "\n"); p && c.lines < MAX_LINES; p = strtok(NULL, "\n")) c.line[c.lines++] = p;
     return c;
@@ -107,9 +107,10 @@ static void check_ports_of(const fa_board *b, const config *c, const hls_kernel 
     CHECK(ports == 0 || ports == b->build.ports, "%s has %d weight ports", k->name, ports);
 }
 
-static void links_are_whole(void *arg) {
-    fa_board b = board(arg);
-    config c = link_config(&b);
+/* An image has one of the attentions, and every other kernel. */
+static void link_is_whole(const char *name, const char *attention, const char *other) {
+    fa_board b = board(name);
+    config c = link_config(&b, attention);
     const hls_kernel *kernels = hls_kernels(b.build.ports);
     int readers[MAX_BANKS] = {0}, sp = 0, wanted = 0;
     for (int i = 0; i < c.lines; i++) sp += !strncmp(c.line[i], "sp=", 3);
@@ -118,6 +119,10 @@ static void links_are_whole(void *arg) {
         snprintf(key, sizeof key, "nk=%s:", k->name);
         snprintf(value, sizeof value, "nk=%s:%d", k->name, b.build.units);
         const char *line = only(&c, key);
+        if (!strcmp(k->name, other)) {
+            CHECK(!line, "%s in an image for %s", k->name, attention);
+            continue;
+        }
         CHECK(line && !strcmp(line, value), "%s", line);
         for (int32_t u = 0; u < b.build.units; u++) check_ports_of(&b, &c, k, u, readers);
         int bundles = 0;
@@ -138,9 +143,14 @@ static void links_are_whole(void *arg) {
     free(c.text);
 }
 
+static void links_are_whole(void *arg) {
+    link_is_whole(arg, "mla", "fathom_gqa");
+    link_is_whole(arg, "gqa", "fathom_mla");
+}
+
 static void regions_exist(void *arg) {
     fa_board b = board(arg);
-    config c = link_config(&b);
+    config c = link_config(&b, "mla");
     int lines = 0;
     for (int i = 0; i < c.lines; i++) {
         char kernel[64];
@@ -157,17 +167,22 @@ static void regions_exist(void *arg) {
     free(c.text);
 }
 
-/* The operators that boards/needs.c counts are of kernels that exist, all of them. */
+/* The operators that boards/needs.c counts are of kernels that exist: a build takes those of every kernel, and of the larger of
+ * the two attentions. */
 static void every_kernel_has_needs(void *arg) {
     (void)arg;
     fa_board b = board("u55c");
-    fa_resources all = {0}, one, total;
+    fa_resources all = {0}, mla, gqa, one, total;
     for (const hls_kernel *k = hls_kernels(b.build.ports); k->name; k++) {
         CHECK(fa_board_kernel_needs(&b, &b.build, k->name, &one), "%s", k->name);
         CHECK(one.lut > 1000 && one.bram > 1, "%s takes %g LUT, %g BRAM", k->name, one.lut, one.bram);
         all.lut += one.lut * b.build.units;
         all.dsp += one.dsp * b.build.units;
     }
+    fa_board_kernel_needs(&b, &b.build, "fathom_mla", &mla);
+    fa_board_kernel_needs(&b, &b.build, "fathom_gqa", &gqa);
+    all.lut -= b.build.units * (mla.lut < gqa.lut ? mla.lut : gqa.lut);
+    all.dsp -= b.build.units * (mla.dsp < gqa.dsp ? mla.dsp : gqa.dsp);
     fa_board_needs(&b, &b.build, &total);
     CHECK(all.lut > 0.999 * total.lut && all.lut < 1.001 * total.lut, "kernels take %g LUT, the build %g", all.lut,
           total.lut);
@@ -249,13 +264,14 @@ static void only_xrt_boards_are_written(void *arg) {
     (void)arg;
     fa_error e;
     fa_board b = board("v80");
-    CHECK(fa_vitis_write(&b, "/dev/null/x", &e) == FA_EUNSUPPORTED && strstr(e.text, "AVED"), "%s", e.text);
+    CHECK(fa_vitis_write(&b, "mla", "/dev/null/x", &e) == FA_EUNSUPPORTED && strstr(e.text, "AVED"), "%s", e.text);
     b = board("vhk158");
-    CHECK(fa_vitis_write(&b, "/dev/null/x", &e) == FA_EUNSUPPORTED && strstr(e.text, "no platform"), "%s", e.text);
+    CHECK(fa_vitis_write(&b, "mla", "/dev/null/x", &e) == FA_EUNSUPPORTED && strstr(e.text, "no platform"), "%s",
+          e.text);
     b = board("u55c");
-    CHECK(fa_vitis_write(&b, "/dev/null/deep", &e) == FA_EIO && strstr(e.text, "/dev/null/deep"), "%s", e.text);
+    CHECK(fa_vitis_write(&b, "mla", "/dev/null/deep", &e) == FA_EIO && strstr(e.text, "/dev/null/deep"), "%s", e.text);
     b.build.rows = 64;
-    CHECK(fa_vitis_write(&b, "/dev/null/x", &e) == FA_ELIMIT && strstr(e.text, "LUT"), "%s", e.text);
+    CHECK(fa_vitis_write(&b, "mla", "/dev/null/x", &e) == FA_ELIMIT && strstr(e.text, "LUT"), "%s", e.text);
 }
 
 int main(int argc, char **argv) {
