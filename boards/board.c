@@ -88,6 +88,7 @@ static bool source_is_known(const reading *r, const char *text, bool *assumed) {
 
 static int take_source(reading *r, const char *tag, const char *text) {
     if (r->n_sources == SOURCES) return wrong(r, r->line, "more than %d sources", SOURCES);
+    if (!*tag) return wrong(r, r->line, "sources: a tag has a name, TAG = TEXT");
     if (strlen(tag) >= TAG) return wrong(r, r->line, "sources.%s: a tag has at most %d characters", tag, TAG - 1);
     for (int i = 0; i < r->n_sources; i++)
         if (!strcmp(r->sources[i].tag, tag)) return wrong(r, r->line, "sources.%s is given twice", tag);

@@ -46,6 +46,7 @@ static const bad_file bad_files[] = {
     {"a source that is not listed", 0, "9024 [S6]", "9024 [S66]", {"'S66' names no line of [sources]"}},
     {"an assumption without a reason", 0, "9024 [S6]", "9024 [assumed: ]", {"fabric.dsp"}},
     {"a source given twice", 0, "S3 = UG", "S1 = UG", {"sources.S1 is given twice"}},
+    {"a source without a tag", 0, "S3 = UG", "= UG", {"a tag has a name"}},
     {"a source with a long tag", 0, "S3 = UG", "S3333333 = UG", {"at most 7"}},
     {"a word for a number", 0, "9024 [S6]", "many [S6]", {"fabric.dsp", "found 'many'"}},
     {"a number with a unit", 0, "9024 [S6]", "9024k [S6]", {"fabric.dsp", "found '9024k'"}},
