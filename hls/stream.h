@@ -29,12 +29,14 @@ void hls_check_end(hls_stream_check *s);
 
 #else
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): they declare */
 #define HLS_STREAM(type, name, depth) type name[(depth)]
 #define HLS_STREAM_PARAM(type, name, depth) type name[depth]
 #define HLS_STREAM_PASS(name) name
 #define HLS_STREAM_PASS_ON(name) name
 #define HLS_PUT(name, i, value) (name[i] = (value))
 #define HLS_GET(name, i) name[i]
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define HLS_STREAM_END(name) (void)0
 
 #endif
