@@ -41,7 +41,7 @@ static void hls_page_convert(int32_t i, hls_pages s, const hls_word raw_a[HLS_PA
 #pragma HLS INLINE off
     const int32_t n = hls_page_positions(i, s.pos);
     if (s.latent) {
-        hls_convert_part(s.first, s.row_units, n, s.a, raw_a, scale_a, keys, 0, values, (s.a.n + 15) / 16);
+        hls_convert_part(s.first, s.row_units, n, s.a, raw_a, scale_a, keys, 0, values, 1);
         hls_convert_part(s.first, s.row_units, n, s.b, raw_b, scale_b, keys, s.a.n, values, 0);
     } else {
         hls_convert_part(s.first, s.row_units, n, s.a, raw_a, scale_a, keys, 0, values, 0);

@@ -59,11 +59,11 @@ static inline void hls_fetch_part(const hls_word *pool, int64_t page, int32_t ro
 }
 
 /* The same as FP32, to out[j] from element out_first; codes times their scale, one rounding. Lanes before stay, lanes behind
- * become zero. The first copy_words words of a row go to `copy` too. cost.c: convert_cycles. */
+ * become zero. If `copied`, they go to `copy` too. cost.c: convert_cycles. */
 static void hls_convert_part(int64_t page, int32_t row_units, int32_t n_rows, hls_part part,
                              const hls_word raw[HLS_PAGE][HLS_PART_WORDS],
                              const hls_word scale[HLS_PAGE][HLS_PART_WORDS], hls_word out[HLS_PAGE][HLS_KEY_WORDS],
-                             int32_t out_first, hls_word copy[HLS_PAGE][HLS_KEY_WORDS], int32_t copy_words) {
+                             int32_t out_first, hls_word copy[HLS_PAGE][HLS_KEY_WORDS], int32_t copied) {
 #pragma HLS INLINE off
     const int32_t per_unit = 4 / part.type, skip = hls_part_skip(part), block0 = part.first / HLS_BLOCK;
     const int64_t codes_at = hls_part_units(part, page), scales_at = page + part.scales + block0;
@@ -89,7 +89,7 @@ static void hls_convert_part(int64_t page, int32_t row_units, int32_t n_rows, hl
                 word.lane[lane] = bits;
             }
             out[j][w] = word;
-            if (w < copy_words) copy[j][w] = word;
+            if (copied) copy[j][w] = word;
         }
 }
 
