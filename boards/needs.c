@@ -60,6 +60,9 @@ typedef enum multiple {
     MULTIPLES
 } multiple;
 
+/* Operators that do `uses` in so many cycles. */
+#define SHARED(uses, cycles) ((int32_t)((uses) / (cycles)))
+
 static const struct kernel {
     const char *name;
     bool weights, fp8;
@@ -71,16 +74,17 @@ static const struct kernel {
                 {[OF_DOT] = {.add = 1, .mul = 2},
                  [OF_PRODUCT] = {.add = 16, .mul = 32},
                  [OF_TREE] = {.tree = 1},
-                 [ONCE] = {.add = 16 / HLS_BIAS_CYCLES, .div = 16 / HLS_QUANTISE_CYCLES + 1}}},
-    [EXPERTS] =
-        {"fathom_experts",
-         true,
-         true,
-         {[OF_DOT] = {.add = 1, .mul = 2},
-          [OF_PRODUCT] = {.add = 16, .mul = 32},
-          [OF_TREE] = {.tree = 1},
-          [OF_SILU] = {.add = 1, .mul = 1, .div = 1, .exp = 1},
-          [ONCE] = {.add = 16 / HLS_ROUTE_CYCLES, .mul = 16 / HLS_ROUTE_CYCLES, .div = 16 / HLS_QUANTISE_CYCLES + 1}}},
+                 [ONCE] = {.add = SHARED(16, HLS_BIAS_CYCLES), .div = SHARED(16, HLS_QUANTISE_CYCLES) + 1}}},
+    [EXPERTS] = {"fathom_experts",
+                 true,
+                 true,
+                 {[OF_DOT] = {.add = 1, .mul = 2},
+                  [OF_PRODUCT] = {.add = 16, .mul = 32},
+                  [OF_TREE] = {.tree = 1},
+                  [OF_SILU] = {.add = 1, .mul = 1, .div = 1, .exp = 1},
+                  [ONCE] = {.add = SHARED(16, HLS_ROUTE_CYCLES),
+                            .mul = SHARED(16, HLS_ROUTE_CYCLES),
+                            .div = SHARED(16, HLS_QUANTISE_CYCLES) + 1}}},
     [MLA] = {"fathom_mla",
              true,
              false,
@@ -90,20 +94,20 @@ static const struct kernel {
               [OF_HEAD] = {.add = 32, .mul = 32},
               [OF_SCORE] = {.mul = 1, .tree = 1},
               [OF_EXP] = {.add = 3, .mul = 1, .exp = 1, .tree = 1},
-              [ONCE] = {.mul = 16, .div = 16 / HLS_END_CYCLES, .tree = 2}}},
+              [ONCE] = {.mul = 16, .div = SHARED(16, HLS_END_CYCLES), .tree = 2}}},
     [GQA] = {"fathom_gqa",
              false,
              false,
              {[OF_HEAD] = {.add = 32, .mul = 32},
               [OF_SCORE] = {.mul = 1, .tree = 1},
               [OF_EXP] = {.add = 3, .mul = 1, .exp = 1, .tree = 1},
-              [ONCE] = {.mul = 16, .div = 16 / HLS_END_CYCLES}}},
+              [ONCE] = {.mul = 16, .div = SHARED(16, HLS_END_CYCLES)}}},
     [ROWWISE] = {"fathom_rowwise",
                  false,
                  false,
-                 {[ONCE] = {.add = 4 + 16 / HLS_ADD_CYCLES + 16 / HLS_ROWWISE_CYCLES,
-                            .mul = 4 + 16 / HLS_ADD_CYCLES + 48 / HLS_ROWWISE_CYCLES,
-                            .div = 4 + 16 / HLS_QUANTISE_CYCLES,
+                 {[ONCE] = {.add = 4 + SHARED(16, HLS_ADD_CYCLES) + SHARED(16, HLS_ROWWISE_CYCLES),
+                            .mul = 4 + SHARED(16, HLS_ADD_CYCLES) + SHARED(48, HLS_ROWWISE_CYCLES),
+                            .div = 4 + SHARED(16, HLS_QUANTISE_CYCLES),
                             .tree = 1}}},
 };
 

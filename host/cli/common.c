@@ -178,11 +178,12 @@ void cli_progress_end(cli_progress_bar *bar) {
     fflush(stderr);
 }
 
-fathom_status cli_engine_open(fathom_engine **engine, fathom_options *options, fathom_error *e) {
+fathom_status cli_engine_open(fathom_engine **engine, const fathom_options *options, fathom_error *e) {
     cli_progress_bar bar = {.label = "loading"};
-    options->progress = cli_progress;
-    options->progress_ctx = &bar;
-    fathom_status status = fathom_engine_open(engine, options, e);
+    fathom_options with_bar = *options;
+    with_bar.progress = cli_progress;
+    with_bar.progress_ctx = &bar;
+    fathom_status status = fathom_engine_open(engine, &with_bar, e);
     cli_progress_end(&bar);
     return status;
 }

@@ -65,6 +65,6 @@ void cli_progress(void *bar, int64_t done, int64_t total);
 void cli_progress_end(cli_progress_bar *bar);
 
 /* fathom_engine_open with such a bar. */
-fathom_status cli_engine_open(fathom_engine **engine, fathom_options *options, fathom_error *e);
+fathom_status cli_engine_open(fathom_engine **engine, const fathom_options *options, fathom_error *e);
 
 #endif
