@@ -159,7 +159,7 @@ RTL_LIBS := -Wl,--no-as-needed $(abspath $(RTL_MODEL)) -Wl,-rpath,$(abspath $(BU
 $(BUILD)/tests/rtl/test_dot: LIBS += $(if $(RTL_MODEL),$(RTL_LIBS))
 $(BUILD)/tests/rtl/test_dot: $(RTL_MODEL)
 
-.PRECIOUS: $(BUILD)/obj/%.o # kept, but made again when missing
+.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/obj/hls/clang2/%.o # kept, but made again when missing
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- set-up, then the real work in a second make that sees what was installed
