@@ -76,23 +76,14 @@ static void what_does_not_fit_says_so_with_numbers(void *arg) {
 
 static void wrong_use_says_what(void *arg) {
     (void)arg;
-    static const struct {
-        const char *arguments, *says;
-        int status;
-    } uses[] = {
-        {"u9999", "no board is called 'u9999'; there are f2, kv260", 1},
-        {"/nonexistent/x.board", "/nonexistent/x.board", 1},
-        {"u55c u280", "unexpected argument 'u280'", 2},
-        {"--vitis /nonexistent", "--vitis needs the name of a board", 2},
-        {"--nonsense", "nonsense", 2},
+    static const check_refusal uses[] = {
+        {"boards u9999", "no board is called 'u9999'; there are f2, kv260", 1},
+        {"boards /nonexistent/x.board", "/nonexistent/x.board", 1},
+        {"boards u55c u280", "unexpected argument 'u280'", 2},
+        {"boards --vitis /nonexistent", "--vitis needs the name of a board", 2},
+        {"boards --nonsense", "nonsense", 2},
     };
-    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
-        check_output o = check_command("\"$FATHOM_BIN\" boards %s", uses[i].arguments);
-        CHECK(o.status == uses[i].status && strstr(o.err, uses[i].says), "%s: %d, %s", uses[i].arguments, o.status,
-              o.err);
-        CHECK(o.out_bytes == 0, "%s", o.out);
-        check_output_free(&o);
-    }
+    check_refusals(uses, sizeof uses / sizeof *uses);
 }
 
 static void a_broken_file_is_named_with_its_line(void *arg) {

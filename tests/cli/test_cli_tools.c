@@ -195,10 +195,7 @@ static void generated_model_runs(void *arg) {
 
 static void wrong_use_says_what(void *arg) {
     (void)arg;
-    static const struct {
-        const char *arguments, *says;
-        int status;
-    } uses[] = {
+    static const check_refusal uses[] = {
         {"logits --ids 1,2 --model X", "--out", 2},
         {"logits --out /tmp/x --model X", "--ids", 2},
         {"logits --out /tmp/x --model X --ids 1 text", "--ids", 2},
@@ -210,13 +207,7 @@ static void wrong_use_says_what(void *arg) {
         {"quantize /nonexistent /tmp/never", "/nonexistent", 1},
         {"bench --model tests/golden/deepseek-llm-tiny -n 1", "-n", 2},
     };
-    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
-        check_output o = check_command("\"$FATHOM_BIN\" %s", uses[i].arguments);
-        CHECK(o.status == uses[i].status && strstr(o.err, uses[i].says), "%s: %d, %s", uses[i].arguments, o.status,
-              o.err);
-        CHECK(o.out_bytes == 0, "%s: %s", uses[i].arguments, o.out);
-        check_output_free(&o);
-    }
+    check_refusals(uses, sizeof uses / sizeof *uses);
 }
 
 int main(int argc, char **argv) {

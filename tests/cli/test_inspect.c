@@ -68,22 +68,13 @@ static void text_names_the_parts(void *arg) {
 
 static void wrong_use_says_what(void *arg) {
     (void)arg;
-    static const struct {
-        const char *arguments, *says;
-        int status;
-    } uses[] = {
+    static const check_refusal uses[] = {
         {"inspect --model /nonexistent", "/nonexistent", 1},
         {"inspect --model /nonexistent --ctx 0", "--ctx", 2},
         {"inspect --model /nonexistent surplus", "surplus", 2},
         {"devices surplus", "surplus", 2},
     };
-    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
-        check_output o = check_command("env -u FATHOM_MODEL \"$FATHOM_BIN\" %s", uses[i].arguments);
-        CHECK(o.status == uses[i].status && strstr(o.err, uses[i].says), "%s: %d, %s", uses[i].arguments, o.status,
-              o.err);
-        CHECK(o.out_bytes == 0, "%s", o.out);
-        check_output_free(&o);
-    }
+    check_refusals(uses, sizeof uses / sizeof *uses);
 }
 
 static void devices_shows_the_machine(void *arg) {

@@ -57,6 +57,16 @@ void check_output_free(check_output *o) {
     *o = (check_output){0};
 }
 
+void check_refusals(const check_refusal *uses, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        check_output o = check_command("env -u FATHOM_MODEL \"$FATHOM_BIN\" %s", uses[i].arguments);
+        CHECK(o.status == uses[i].status && strstr(o.err, uses[i].says), "%s: %d, %s", uses[i].arguments, o.status,
+              o.err);
+        CHECK(o.out_bytes == 0, "%s: %s", uses[i].arguments, o.out);
+        check_output_free(&o);
+    }
+}
+
 char *check_folder(void) {
     const char *root = getenv("TMPDIR");
     char *name = NULL;

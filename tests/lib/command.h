@@ -15,6 +15,13 @@ typedef struct check_output {
 check_output check_command(const char *command, ...) __attribute__((format(printf, 1, 2)));
 void check_output_free(check_output *o);
 
+/* A use of the program that must be refused: exit status, a part of what standard error says, nothing on standard output. */
+typedef struct check_refusal {
+    const char *arguments, *says;
+    int status;
+} check_refusal;
+void check_refusals(const check_refusal *uses, size_t n);
+
 /* A new empty folder below $TMPDIR or /tmp, malloc'd; check_folder_remove deletes it with all in it and frees the name. */
 char *check_folder(void);
 void check_folder_remove(char *folder);
