@@ -2,6 +2,11 @@
  * are never reset: from the second message with calls on, the template prints no new assistant turn for them,
  * and neither do we. */
 #include "host/text/chat_family.h"
+#include "host/text/tool_calls.h"
+
+bool fa_chat_has_tools(const fa_chat_family *f) {
+    return f->tools;
+}
 
 bool fa_chat_has_calls(const json_t *message) {
     const json_t *calls = json_object_get(message, "tool_calls");
@@ -23,13 +28,14 @@ static fa_status put_call(fa_chat_writer *w, const json_t *call, size_t i, size_
     for (size_t f = 0; f < sizeof needed / sizeof *needed; f++)
         if (!json_is_string(needed[f].value))
             return fa_fail(e, FA_EFORMAT, "messages[%zu].tool_calls[%zu].%s: expected a text", i, k, needed[f].field);
-    fa_chat_put(w, "<｜tool▁call▁begin｜>");
+    fa_chat_put(w, fa_tool_mark_text[FA_TOOL_CALL_BEGIN]);
     put_value(w, type);
-    fa_chat_put(w, "<｜tool▁sep｜>");
+    fa_chat_put(w, fa_tool_mark_text[FA_TOOL_SEP]);
     put_value(w, name);
-    fa_chat_put(w, "\n```json\n");
+    fa_chat_put(w, fa_tool_arguments_begin);
     put_value(w, arguments);
-    fa_chat_put(w, "\n```<｜tool▁call▁end｜>");
+    fa_chat_put(w, fa_tool_arguments_end);
+    fa_chat_put(w, fa_tool_mark_text[FA_TOOL_CALL_END]);
     return FA_OK;
 }
 
@@ -44,13 +50,13 @@ fa_status fa_chat_put_calls(fa_chat_writer *w, fa_chat_tools *state, size_t i, c
         } else {
             fa_chat_put(w, w->family->turn[FA_ROLE_ASSISTANT].before);
             fa_chat_put_literal(w, text, n);
-            fa_chat_put(w, "<｜tool▁calls▁begin｜>");
+            fa_chat_put(w, fa_tool_mark_text[FA_TOOL_CALLS_BEGIN]);
         }
         state->called = true;
         fa_status s = put_call(w, json_array_get(calls, k), i, k, e);
         if (s) return s;
     }
-    fa_chat_put(w, "<｜tool▁calls▁end｜>");
+    fa_chat_put(w, fa_tool_mark_text[FA_TOOL_CALLS_END]);
     fa_chat_put(w, w->family->turn[FA_ROLE_ASSISTANT].after);
     return FA_OK;
 }

@@ -71,6 +71,11 @@ int32_t fa_tokenizer_find(const fa_tokenizer *t, const char *content) {
     return id >= 0 ? id : fa_text_map_find(&t->model.texts, content, n);
 }
 
+bool fa_tokenizer_is_added(const fa_tokenizer *t, int32_t id) {
+    const fa_token *k = token(t, id);
+    return k && (k->flags & FA_TOKEN_ADDED);
+}
+
 bool fa_tokenizer_is_special(const fa_tokenizer *t, int32_t id) {
     const fa_token *k = token(t, id);
     return k && (k->flags & FA_TOKEN_SPECIAL);

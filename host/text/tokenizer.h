@@ -82,6 +82,8 @@ int32_t fa_tokenizer_eos(const fa_tokenizer *t); /* -1: none */
 /* Id of an added token or of a vocabulary entry with exactly this content; -1 when there is none. */
 int32_t fa_tokenizer_find(const fa_tokenizer *t, const char *content);
 bool fa_tokenizer_is_special(const fa_tokenizer *t, int32_t id);
+/* Whether text is searched for it before it is split (a special token or another added one). */
+bool fa_tokenizer_is_added(const fa_tokenizer *t, int32_t id);
 /* The bytes one id stands for (a view), for token-level matching; NULL for holes. */
 const char *fa_tokenizer_piece(const fa_tokenizer *t, int32_t id, size_t *n);
 /* The Jinja chat template found beside the tokenizer (tokenizer_config.json, chat_template.jinja, GGUF), or NULL. */
