@@ -131,6 +131,16 @@ typedef struct fathom_sampling {
     int32_t n_stop_ids;
     bool ignore_eos;
     int32_t top_logprobs; /* report this many alternatives of each token, 0..20 */
+    /* What the answer must be. Tokens that would break it are not chosen; its end comes by itself. Cut short by max_tokens or a
+     * stop text it is only a beginning. Texts are JSON. What is supported of schemas: host/grammar/README.md. */
+    const char *json_schema; /* NULL: any text; "" or "{}": a JSON object; else a schema that the answer fits */
+    const char *tools;  /* NULL: none; [{"type": "function", "function": {"name", "parameters": schema}}]: calls in the
+                              * markup of the model's chat family have these names and arguments. Alone: any text, then
+                              * perhaps calls; beside json_schema: a value that fits, or calls */
+    const char *tool;   /* NULL: any of `tools`; else the name of the one to call */
+    bool tool_required; /* nothing but calls, at least one */
+    bool single_call;   /* at most one call */
+    bool thinking;      /* the answer begins inside <think>; the above holds from behind </think> */
 } fathom_sampling;
 
 /* Why a session ended. */
