@@ -6,20 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "hls/kernels.h"
+#include "boards/image.h"
 #include "host/base/file.h"
 
 /* BANK_PORTS: UG1393 and UG1700, Mapping Kernel Ports to Memory: at most 15 interfaces on a bank. */
-enum { MAX_KERNELS = 8, MAX_UNITS = 64, MAX_SLRS = 8, BANK_PORTS = 15, NOWHERE = -1 };
-
-/* The kernels of an image, which has one of the attentions; returns how many. */
-static int image_kernels(const fa_board *b, const char *attention, hls_kernel image[MAX_KERNELS]) {
-    const char *other = strcmp(attention, "mla") ? "fathom_mla" : "fathom_gqa";
-    int n = 0;
-    for (const hls_kernel *k = hls_kernels(b->build.ports); k->name; k++)
-        if (strcmp(k->name, other)) image[n++] = *k;
-    return n;
-}
+enum { MAX_UNITS = 64, MAX_SLRS = 8, BANK_PORTS = 15, NOWHERE = -1 };
 
 static void write_head(const fa_board *b, FILE *to) {
     fprintf(to,
@@ -44,56 +35,35 @@ static void write_compile(const fa_board *b, const char *attention, FILE *to) {
 
 /* ---- nk, sp, slr ---- */
 
-/* "HBM[0:31]" where the tag has the form NAME[#], else the one bank `first`. */
-static void write_range(const fa_board *b, int32_t first, int32_t count, FILE *to) {
+/* "HBM[0:31]" where the tag has the form NAME[#], else the first bank. */
+static void write_range(const fa_board *b, fa_bank_range banks, FILE *to) {
     char from[24], last[24];
-    fa_board_bank_tag(b, first, from);
-    fa_board_bank_tag(b, first + count - 1, last);
+    fa_board_bank_tag(b, banks.first, from);
+    fa_board_bank_tag(b, banks.first + banks.count - 1, last);
     char *open = strchr(from, '['), *of_last = strchr(last, '[');
-    if (count > 1 && open && of_last)
+    if (banks.count > 1 && open && of_last)
         fprintf(to, "%.*s:%s\n", (int)strcspn(from, "]"), from, of_last + 1);
     else
         fprintf(to, "%s\n", from);
 }
 
-/* The memory that a bundle reads. Bundles "w0" .. are weight ports; every other one reaches all memory of the io kind. */
-static void write_memory(const fa_board *b, int32_t unit, const char *bundle, FILE *to) {
-    int32_t port = b->build.ports;
-    if (bundle[0] == 'w') port = atoi(bundle + 1);
-    int32_t bank = fa_board_port_bank(b, &b->build, unit, port);
-    if (port < b->build.ports) {
-        write_range(b, bank, fa_board_port_banks(b, &b->build), to);
-        return;
-    }
-    bool whole = strchr(b->bank[b->build.io_kind].tag, '[');
-    int32_t first = b->build.io_kind ? b->bank[0].count : 0;
-    write_range(b, whole ? first : bank, whole ? b->bank[b->build.io_kind].count : 1, to);
-}
-
-/* Whether argument `i` is the first of its bundle, which is one port. */
-static bool begins_port(const hls_kernel *k, int i) {
-    if (!k->args[i].bundle) return false;
-    for (int j = 0; j < i; j++)
-        if (k->args[j].bundle && !strcmp(k->args[j].bundle, k->args[i].bundle)) return false;
-    return true;
-}
-
 static void write_ports(const fa_board *b, const hls_kernel *k, int32_t unit, FILE *to) {
+    char name[64];
     for (int i = 0; i < k->n_args; i++) {
-        if (!begins_port(k, i)) continue;
-        fprintf(to, "sp=%s_%d.m_axi_%s:", k->name, unit + 1, k->args[i].bundle);
-        write_memory(b, unit, k->args[i].bundle, to);
+        if (!fa_image_begins_port(k, i)) continue;
+        fprintf(to, "sp=%s.m_axi_%s:", fa_image_unit_name(k, unit, name), k->args[i].bundle);
+        write_range(b, fa_image_banks(b, unit, k->args[i].bundle), to);
     }
 }
 
 /* The most ports that meet at a bank: those of io where its memory is, and the weight ports that read it. */
 static int ports_at_a_bank(const fa_board *b, const char *attention) {
-    hls_kernel image[MAX_KERNELS];
-    int io = 0, weights = 0, n = image_kernels(b, attention, image);
+    hls_kernel image[FA_IMAGE_KERNELS];
+    int io = 0, weights = 0, n = fa_image_kernels(b, attention, image);
     for (const hls_kernel *k = image; k < image + n; k++)
         for (int i = 0; i < k->n_args; i++) {
-            io += begins_port(k, i) && k->args[i].bundle[0] != 'w';
-            weights += begins_port(k, i) && !strcmp(k->args[i].bundle, "w0");
+            io += fa_image_begins_port(k, i) && k->args[i].bundle[0] != 'w';
+            weights += fa_image_begins_port(k, i) && !strcmp(k->args[i].bundle, "w0");
         }
     int32_t ports = b->build.units * b->build.ports, on_one = (ports + b->bank[0].count - 1) / b->bank[0].count;
     io *= b->build.units;
@@ -102,15 +72,16 @@ static int ports_at_a_bank(const fa_board *b, const char *attention) {
 }
 
 /* Puts kernels, the largest first, on the region with the least in it; NOWHERE for one that fits none: v++ spreads it. */
-static void place(const fa_board *b, const hls_kernel *kernels, int n_kernels, int32_t slr[MAX_KERNELS][MAX_UNITS]) {
-    double share = 1.0 / b->slrs, load[MAX_SLRS] = {0}, need[MAX_KERNELS];
-    fa_resources n[MAX_KERNELS];
+static void place(const fa_board *b, const hls_kernel *kernels, int n_kernels,
+                  int32_t slr[FA_IMAGE_KERNELS][MAX_UNITS]) {
+    double share = 1.0 / b->slrs, load[MAX_SLRS] = {0}, need[FA_IMAGE_KERNELS];
+    fa_resources n[FA_IMAGE_KERNELS];
     for (int k = 0; k < n_kernels; k++) {
         fa_board_kernel_needs(b, &b->build, kernels[k].name, &n[k]);
         need[k] = fmax(n[k].lut / (b->usable.lut * fa_board_fill.lut), n[k].dsp / (b->usable.dsp * fa_board_fill.dsp));
         need[k] = fmax(need[k], n[k].bram / (b->usable.bram * fa_board_fill.bram));
     }
-    bool done[MAX_KERNELS] = {false};
+    bool done[FA_IMAGE_KERNELS] = {false};
     for (int round = 0; round < n_kernels; round++) {
         int k = 0;
         while (done[k]) k++;
@@ -129,9 +100,9 @@ static void place(const fa_board *b, const hls_kernel *kernels, int n_kernels, i
 }
 
 void fa_vitis_link(const fa_board *b, const char *attention, FILE *to) {
-    hls_kernel kernels[MAX_KERNELS];
-    int32_t slr[MAX_KERNELS][MAX_UNITS];
-    int n = image_kernels(b, attention, kernels);
+    hls_kernel kernels[FA_IMAGE_KERNELS];
+    int32_t slr[FA_IMAGE_KERNELS][MAX_UNITS];
+    int n = fa_image_kernels(b, attention, kernels);
     write_head(b, to);
     fprintf(to, "\n[connectivity]\n");
     for (int k = 0; k < n; k++) fprintf(to, "nk=%s:%d\n", kernels[k].name, b->build.units);
@@ -148,8 +119,8 @@ void fa_vitis_link(const fa_board *b, const char *attention, FILE *to) {
 }
 
 static void write_make(const fa_board *b, const char *attention, FILE *to) {
-    hls_kernel kernels[MAX_KERNELS];
-    int n = image_kernels(b, attention, kernels);
+    hls_kernel kernels[FA_IMAGE_KERNELS];
+    int n = fa_image_kernels(b, attention, kernels);
     fprintf(to, "VITIS_PLATFORM := %s\nVITIS_KERNELS :=", b->platform);
     for (int k = 0; k < n; k++) fprintf(to, " %s", kernels[k].name);
     fprintf(to, "\nVITIS_PACKAGE := %s\nVITIS_RUNTIME := %s\n", b->packaged ? "yes" : "",
@@ -194,9 +165,8 @@ fa_status fa_vitis_write(const fa_board *b, const char *attention, const char *d
         const char *name;
         void (*text)(const fa_board *, const char *, FILE *);
     } files[] = {{"compile.cfg", write_compile}, {"link.cfg", fa_vitis_link}, {"board.mk", write_make}};
-    if (strcmp(attention, "mla") && strcmp(attention, "gqa"))
-        return fa_fail(e, FA_EINVAL, "attention '%s': mla (DeepSeek-V2, V3, R1) or gqa (all others)", attention);
-    fa_status s = check_driven(b, e);
+    fa_status s = fa_image_attention(attention, e);
+    if (!s) s = check_driven(b, e);
     if (!s) s = fa_board_fits(b, &b->build, e);
     if (!s && ports_at_a_bank(b, attention) > BANK_PORTS)
         s = fa_fail(e, FA_ELIMIT, "%s: %d ports of kernels meet at a bank, v++ connects %d; build fewer units", b->name,
