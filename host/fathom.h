@@ -43,6 +43,8 @@ typedef struct fathom_error {
     char text[512]; /* one line, without newline: what was wrong, and in which file, tensor or field */
 } fathom_error;
 
+enum { FATHOM_MOST_DRAFTS = 15 };
+
 typedef struct fathom_engine fathom_engine;
 typedef struct fathom_session fathom_session;
 
@@ -61,6 +63,8 @@ typedef struct fathom_options {
     bool logits_all;      /* fathom_logits may ask for every position */
     bool timeline;        /* keep what fathom_engine_timeline writes */
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
+    int32_t drafts; /* tokens guessed ahead in one step, 0 .. FATHOM_MOST_DRAFTS; 0: none. By the multi-token-prediction
+                           * layer when it is loaded, else from what the text repeats. Never changes an answer. */
     /* Called by fathom_engine_open in its own thread while the weights are taken: bytes so far, bytes in all. NULL: not. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
@@ -165,7 +169,8 @@ FATHOM_API fathom_status fathom_session_prompt(fathom_session *s, const int32_t 
                                                const fathom_sampling *sampling, fathom_error *e);
 
 /* One step of the engine over all sessions that have work: cuts long prompts into chunks, one new token for each session that
- * is past its prompt. A session whose last token has not been taken with fathom_session_next waits. *busy (or NULL) =
+ * is past its prompt, and one more for each draft that proves right. A session whose tokens have not all been taken with
+ * fathom_session_next waits. *busy (or NULL) =
  * sessions whose answer goes on. An error here is the engine's (no session moved on); a session's own error ends that
  * session alone. Takes no memory. */
 FATHOM_API fathom_status fathom_engine_step(fathom_engine *engine, int *busy, fathom_error *e);
@@ -194,7 +199,8 @@ FATHOM_API void fathom_session_cancel(fathom_session *s);
 
 typedef struct fathom_usage {
     int32_t prompt_tokens, cached_tokens, new_tokens;
-    int64_t prompt_ns, new_ns; /* time spent in steps that held its prompt rows; its later rows */
+    int32_t draft_tokens, accepted_tokens; /* guessed ahead; of these, those that proved right */
+    int64_t prompt_ns, new_ns;             /* time spent in steps that held its prompt rows; its later rows */
 } fathom_usage;
 FATHOM_API fathom_usage fathom_session_usage(const fathom_session *s);
 

@@ -180,6 +180,7 @@ void cli_answer_print_statistics(FILE *f, const cli_answer *a, const uint64_t *s
     if (a->n_ids) fprintf(f, "first token after %.2f s; ", (double)a->first_ns / 1e9);
     fprintf(f, "%d new tokens, %.1f tokens/s; ended by %s", u->new_tokens, rate(u->new_tokens, u->new_ns),
             ends[a->finish]);
+    if (u->draft_tokens) fprintf(f, "; %d of %d drafts right", u->accepted_tokens, u->draft_tokens);
     if (seed) fprintf(f, "; seed %llu", (unsigned long long)*seed);
     fputc('\n', f);
 }

@@ -223,7 +223,15 @@ static const struct argp_option model_options[] = {
 
 const struct argp cli_model_argp = {.options = model_options, .parser = parse_model};
 
-enum { OPTION_BACKEND = 0x1001, OPTION_BOARD, OPTION_NUMERICS, OPTION_CACHE, OPTION_THREADS, OPTION_CTX };
+enum {
+    OPTION_BACKEND = 0x1001,
+    OPTION_BOARD,
+    OPTION_NUMERICS,
+    OPTION_CACHE,
+    OPTION_THREADS,
+    OPTION_CTX,
+    OPTION_DRAFTS
+};
 
 static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     fathom_options *o = state->input;
@@ -235,6 +243,10 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     case OPTION_CACHE: o->cache = arg; return 0;
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
     case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 0, INT32_MAX); return 0;
+    case OPTION_DRAFTS:
+        o->drafts = (int32_t)cli_option_int(state, "--drafts", arg, 0, FATHOM_MOST_DRAFTS);
+        o->mtp = o->drafts > 0;
+        return 0;
     }
     return ARGP_ERR_UNKNOWN;
 }
@@ -250,6 +262,10 @@ static const struct argp_option engine_options[] = {
      "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},
     {"cache", OPTION_CACHE, "TYPE", 0,
      "What the KV cache keeps: auto (default; f32, as computed), f32, bf16 (half the bytes) or fp8 (about a quarter)",
+     0},
+    {"drafts", OPTION_DRAFTS, "N", 0,
+     "Tokens to guess ahead in a step, by the model's multi-token-prediction layer or else by what the text repeats; the "
+     "answer stays the same, bit for bit. 0 (default): none",
      0},
     {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 0},
     {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 0},

@@ -37,7 +37,7 @@ static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error 
                           .numerics = s->numerics,
                           .cache = s->cache,
                           .max_rows = s->step_rows,
-                          .max_logit_rows = s->logits_all ? s->step_rows : s->sessions,
+                          .max_logit_rows = s->logits_all ? s->step_rows : s->logit_rows,
                           .max_positions = s->context,
                           .mtp = o->mtp,
                           .progress = o->progress,
@@ -97,11 +97,12 @@ static fa_status count_pages(const fathom_engine *g, int64_t cache_bytes, int64_
 static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
     const fa_setup *s = &g->setup;
     int64_t vocab = s->config.vocab;
-    int64_t session = (int64_t)sizeof(fathom_session) + (2 * (int64_t)s->context + s->context / FA_PAGE_POSITIONS) * 4;
+    int64_t session = (int64_t)sizeof(fathom_session) + (2 * (int64_t)s->context + s->context / FA_PAGE_POSITIONS) * 4 +
+                      (s->drafts + 1) * (int64_t)sizeof(fathom_token);
     int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
-    int64_t rows = s->step_rows * (int64_t)(2 * sizeof(int32_t) + sizeof(fa_place));
-    return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * (session + vocab * 4) + sampler +
-           rows;
+    int64_t rows = s->step_rows * (int64_t)(3 * sizeof(int32_t) + sizeof(fa_place));
+    return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * session +
+           s->logit_rows * vocab * 4 + sampler + rows;
 }
 
 static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error *e) {
@@ -120,19 +121,22 @@ static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error 
 static fa_status open_tables(fathom_engine *g, fa_error *e) {
     const fa_setup *s = &g->setup;
     fa_batch *b = &g->batch;
-    size_t rows = (size_t)s->step_rows, sessions = (size_t)s->sessions;
+    size_t rows = (size_t)s->step_rows, sessions = (size_t)s->sessions, logit_rows = (size_t)s->logit_rows;
     g->sessions = fa_arena_array(&g->arena, sessions, sizeof *g->sessions);
     b->tokens = fa_arena_array(&g->arena, rows, sizeof *b->tokens);
     b->place = fa_arena_array(&g->arena, rows, sizeof *b->place);
     b->logit_rows = fa_arena_array(&g->arena, rows, sizeof *b->logit_rows);
-    b->logits = fa_arena_array(&g->arena, sessions * (size_t)s->config.vocab, sizeof *b->logits);
+    b->from = fa_arena_array(&g->arena, rows, sizeof *b->from);
+    b->logits = fa_arena_array(&g->arena, logit_rows * (size_t)s->config.vocab, sizeof *b->logits);
     b->turns = fa_arena_array(&g->arena, sessions, sizeof *b->turns);
-    if (!g->sessions || !b->tokens || !b->place || !b->logit_rows || !b->logits || !b->turns)
+    if (!g->sessions || !b->tokens || !b->place || !b->logit_rows || !b->from || !b->logits || !b->turns)
         return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     for (size_t i = 0; i < sessions; i++) {
         g->sessions[i].engine = g;
         g->sessions[i].tokens = fa_arena_array(&g->arena, (size_t)s->context + 1, sizeof(int32_t));
-        if (!g->sessions[i].tokens) return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
+        g->sessions[i].made = fa_arena_array(&g->arena, (size_t)s->drafts + 1, sizeof(fathom_token));
+        if (!g->sessions[i].tokens || !g->sessions[i].made)
+            return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     }
     return fa_sampler_open(&g->sampler, &g->arena, s->config.vocab, e);
 }
@@ -141,6 +145,7 @@ static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error 
     fa_status st = fa_setup_make(&g->setup, o, e);
     if (!st) st = open_backend(g, o, e);
     if (!st) st = open_model(g, o, e);
+    g->setup.mtp = !st && o->mtp && fa_model_config(g->model)->mtp_layers > 0 && g->setup.drafts > 0;
     if (!st) st = open_text(g, o->model, e);
     if (!st) st = open_cache(g, o, e);
     if (!st) st = open_tables(g, e);

@@ -14,10 +14,15 @@
 #include "host/text/chat.h"
 #include "host/text/tokenizer.h"
 
-/* One session's part of a step. */
+/* One session's part of a step: rows that the cache does not hold yet, then drafts. */
 typedef struct fa_turn {
     fathom_session *session;
-    int32_t rows;
+    int32_t rows, drafts; /* rows counts the drafts; after the step, drafts to be made for the next one */
+    int32_t first;        /* of its rows in the batch; after the step, its last row in the pass of the MTP layer */
+    int32_t first_logits; /* of its 1 + drafts rows of logits */
+    int32_t kept;         /* rows that stand after the step; 0 where the session ended by an error */
+    bool prompt;          /* rows of a prompt */
+    bool has_room;        /* behind its rows, fa_draft_room in all */
 } fa_turn;
 
 /* The arrays of one step, sized at opening. */
@@ -25,9 +30,10 @@ typedef struct fa_batch {
     int32_t *tokens;     /* [step_rows] */
     fa_place *place;     /* [step_rows] */
     int32_t *logit_rows; /* [step_rows] */
-    float *logits;       /* [sessions, vocab] */
+    int32_t *from;       /* [step_rows] rows that a pass of the MTP layer goes on from */
+    float *logits;       /* [logit rows, vocab] */
     fa_turn *turns;      /* [sessions] */
-    int32_t rows, n_turns;
+    int32_t rows, n_logits, n_turns;
 } fa_batch;
 
 /* How an engine was set up: the options with every "auto" decided. */
@@ -36,6 +42,8 @@ typedef struct fa_setup {
     fa_numerics numerics;
     fa_cache_type cache;
     int32_t context, sessions, step_rows;
+    int32_t drafts, logit_rows; /* drafts of a session, rows of logits of a step: at most */
+    bool mtp;                   /* drafts come from the MTP layer */
     bool logits_all;
 } fa_setup;
 
@@ -60,16 +68,17 @@ struct fathom_session {
     fathom_engine *engine;
     bool open;
     fa_sequence *sequence;
-    int32_t *tokens; /* [context + 1] the prompt, then the answer */
-    int32_t n_prompt, n_new;
+    int32_t *tokens; /* [context + 1] the prompt, the answer, then drafts */
+    int32_t n_prompt, n_new, n_draft;
+    int32_t most_drafts;      /* as far as guessing ahead has been worth it of late */
     fathom_sampling sampling; /* its arrays are copies */
     int32_t *stop_ids;        /* [sampling.n_stop_ids] */
     fa_stops stops;
     fa_decoder decoder;
-    fa_text piece; /* what the decoder made of the last token; after the end, the rest that was held back */
-    fa_text text;  /* of the last token's text, what may go out */
-    fathom_token token;
-    bool has_token; /* the caller has not seen `token` yet */
+    fa_text piece;          /* what the decoder made of the last token; after the end, the rest that was held back */
+    fa_text text;           /* of the made tokens' texts, what may go out; each is terminated */
+    fathom_token *made;     /* [drafts + 1] of the last step */
+    int32_t n_made, n_seen; /* the caller has seen the first n_seen */
     fathom_finish finish;
     fa_error error;
     atomic_bool cancelled;
@@ -86,6 +95,9 @@ const char *fa_setup_cache(const fa_setup *s);
 /* FA_ENOMEM with the sum and its parts when the page pool and tables to come exceed this machine's memory. */
 fa_status fa_memory_check(int64_t pool_bytes, int64_t table_bytes, int64_t taken_bytes, fa_error *e);
 
+/* The tokens of the last step make room for those of this one. */
+void fa_session_begin_step(fathom_session *s);
+
 /* Token `c` is the session's next: keeps it, makes its text, decides whether the answer ends. */
 void fa_session_take(fathom_session *s, const fa_choice *c);
 
@@ -93,8 +105,18 @@ void fa_session_take(fathom_session *s, const fa_choice *c);
 void fa_session_end(fathom_session *s, fathom_finish why);
 void fa_session_fail(fathom_session *s, const fa_error *why);
 
-/* Tokens that are not in the cache yet: 1 while answering, more before. */
+/* Tokens, drafts aside, that are not in the cache yet: 1 while answering, more before. */
 int32_t fa_session_waiting(const fathom_session *s);
+
+/* Rows behind those of a turn that its sequence needs room for, so that drafts can be made. */
+int32_t fa_draft_room(const fathom_engine *g);
+
+/* Guesses ahead for every session that goes on, after a step and before its rows are recorded in the cache. A guess that cannot
+ * be made is no error. */
+void fa_draft(fathom_engine *g);
+
+/* A session's drafts were tried: `accepted` of `tried` proved right. */
+void fa_draft_learn(fathom_session *s, int32_t tried, int32_t accepted);
 
 /* fathom.h and status.h number alike, so an error is one thing. */
 static inline fa_error *fa_error_of(fathom_error *e) {

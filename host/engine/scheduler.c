@@ -11,9 +11,9 @@ static int64_t now_ns(void) {
     return t.tv_sec * (int64_t)1000000000 + t.tv_nsec;
 }
 
-/* A session takes part in the next step when it has an answer to make and the caller has taken the last token. */
+/* A session takes part in the next step when it has an answer to make and the caller has taken the last tokens. */
 static bool is_ready(const fathom_session *s) {
-    return s->open && s->finish == FATHOM_RUNNING && !s->has_token;
+    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made;
 }
 
 static void end_cancelled(fathom_engine *g) {
@@ -23,18 +23,27 @@ static void end_cancelled(fathom_engine *g) {
     }
 }
 
-/* Every ready session gets a row (step_rows >= sessions), which is all that one needs while it answers; what is left is
- * dealt out evenly to those that have more waiting. Answers come first, so that they get the last pages. */
+/* Every ready session gets a row (step_rows >= sessions), which is all that one needs while it answers, and then those of its
+ * drafts; what is left is dealt out evenly to those that have more waiting. Answers come first, so that they get the last
+ * pages. */
 static void plan(fathom_engine *g) {
     fa_batch *b = &g->batch;
     b->n_turns = 0;
     for (int prompts = 0; prompts < 2; prompts++) {
         for (int32_t i = 0; i < g->setup.sessions; i++) {
             fathom_session *s = &g->sessions[i];
-            if (is_ready(s) && (fa_session_waiting(s) > 1) == prompts) b->turns[b->n_turns++] = (fa_turn){s, 1};
+            if (is_ready(s) && (fa_session_waiting(s) > 1) == prompts)
+                b->turns[b->n_turns++] = (fa_turn){.session = s, .rows = 1, .prompt = s->n_new == 0};
         }
     }
     int32_t left = g->setup.step_rows - b->n_turns, hungry;
+    for (int32_t i = 0; i < b->n_turns; i++) {
+        fa_turn *turn = &b->turns[i];
+        bool guessed = fa_session_waiting(turn->session) == 1 && turn->session->n_draft <= left;
+        turn->drafts = guessed ? turn->session->n_draft : 0;
+        turn->rows += turn->drafts;
+        left -= turn->drafts;
+    }
     do {
         hungry = 0;
         for (int32_t i = 0; i < b->n_turns; i++) hungry += fa_session_waiting(b->turns[i].session) > b->turns[i].rows;
@@ -43,24 +52,36 @@ static void plan(fathom_engine *g) {
             int32_t more = fa_session_waiting(b->turns[i].session) - b->turns[i].rows;
             if (more > share) more = share;
             if (more > left) more = left;
+            if (more < 0) more = 0; /* a turn with drafts has more rows than wait */
             b->turns[i].rows += more;
             left -= more;
         }
     } while (hungry && left);
 }
 
+/* Room in the cache for a turn, with that for drafts if it is to be had. */
+static fa_status make_room(const fathom_engine *g, fa_turn *turn, fa_error *e) {
+    fa_sequence *q = turn->session->sequence;
+    turn->has_room = fa_sequence_extend(q, turn->rows + fa_draft_room(g), e) == FA_OK;
+    if (turn->has_room) return FA_OK;
+    turn->rows -= turn->drafts;
+    turn->drafts = 0;
+    return fa_sequence_extend(q, turn->rows, e);
+}
+
 /* Puts a turn's tokens into the batch, with room in the cache. Without room the session ends, and its pages serve the
  * others. */
-static bool place(fathom_engine *g, const fa_turn *turn) {
+static bool place(fathom_engine *g, fa_turn *turn) {
     fa_batch *b = &g->batch;
     fathom_session *s = turn->session;
     fa_error e = {0};
-    if (fa_sequence_extend(s->sequence, turn->rows, &e)) {
+    if (make_room(g, turn, &e)) {
         fa_sequence_truncate(s->sequence, 0);
         fa_session_fail(s, &e);
         return false;
     }
     int32_t length = fa_sequence_length(s->sequence);
+    turn->first = b->rows;
     for (int32_t i = 0; i < turn->rows; i++) {
         b->tokens[b->rows] = s->tokens[length + i];
         b->place[b->rows++] = (fa_place){length + i, fa_sequence_pages(s->sequence)};
@@ -69,15 +90,16 @@ static bool place(fathom_engine *g, const fa_turn *turn) {
 }
 
 /* Turns that found room move up; the last row of each gives logits, inside a prompt too: they show when a number has left
- * the range. */
+ * the range. Before drafts it is the row before them, and theirs. */
 static void place_turns(fathom_engine *g) {
     fa_batch *b = &g->batch;
     int32_t planned = b->n_turns;
-    b->rows = b->n_turns = 0;
+    b->rows = b->n_turns = b->n_logits = 0;
     for (int32_t i = 0; i < planned; i++) {
         fa_turn turn = b->turns[i];
         if (!place(g, &turn)) continue;
-        b->logit_rows[b->n_turns] = b->rows - 1;
+        turn.first_logits = b->n_logits;
+        for (int32_t k = 0; k <= turn.drafts; k++) b->logit_rows[b->n_logits++] = b->rows - 1 - turn.drafts + k;
         b->turns[b->n_turns++] = turn;
     }
 }
@@ -98,7 +120,7 @@ static fa_status run(fathom_engine *g, fa_error *e) {
                     .tokens = b->tokens,
                     .place = b->place,
                     .pool = fa_cache_pool(g->cache),
-                    .n_logits = b->n_turns,
+                    .n_logits = b->n_logits,
                     .logit_rows = b->logit_rows,
                     .logits = b->logits,
                     .probe = g->probe};
@@ -108,37 +130,63 @@ static fa_status run(fathom_engine *g, fa_error *e) {
     return FA_OK;
 }
 
-/* Takes what the step computed for one session: first the check, then the positions, then the new token. */
-static void finish_turn(fathom_engine *g, const fa_turn *turn, const float *logits) {
+/* The tokens of a turn that reached the end of what its session has: one by each row of logits, as far as the drafts prove
+ * right. A row that cannot be sampled from ends the session, which keeps nothing of the step then. */
+static void take_tokens(fathom_engine *g, fa_turn *turn) {
     fathom_session *s = turn->session;
-    fa_history h = {s->tokens, s->n_prompt, s->n_new};
-    fa_choice choice = {0};
-    fa_error e = {0};
-    bool complete = fa_session_waiting(s) == turn->rows;
-    fa_status st = complete ? fa_sample(&g->sampler, &s->sampling, logits, &h, &choice, &e)
-                            : fa_logits_check(logits, g->setup.config.vocab, &e);
-    if (st) {
-        fa_session_fail(s, &e);
-        return;
+    const float *logits = g->batch.logits + (int64_t)turn->first_logits * g->setup.config.vocab;
+    int32_t right = 0;
+    bool again = true;
+    fa_session_begin_step(s);
+    for (int32_t i = 0; again; i++, logits += g->setup.config.vocab) {
+        fa_history h = {s->tokens, s->n_prompt, s->n_new};
+        fa_choice choice = {0};
+        fa_error e = {0};
+        if (fa_sample(&g->sampler, &s->sampling, logits, &h, &choice, &e)) {
+            fa_session_fail(s, &e);
+            return;
+        }
+        again = i < turn->drafts && choice.id == s->tokens[s->n_prompt + s->n_new];
+        right += again;
+        fa_session_take(s, &choice);
+        again = again && s->finish == FATHOM_RUNNING;
+        turn->kept = turn->rows - turn->drafts + i;
     }
-    fa_sequence_append(s->sequence, s->tokens + fa_sequence_length(s->sequence), turn->rows);
-    if (complete) fa_session_take(s, &choice);
+    fa_draft_learn(s, turn->drafts, right);
+}
+
+/* Takes what the step computed for one session; which of its rows stand. */
+static void finish_turn(fathom_engine *g, fa_turn *turn) {
+    fathom_session *s = turn->session;
+    const float *logits = g->batch.logits + (int64_t)turn->first_logits * g->setup.config.vocab;
+    fa_error e = {0};
+    if (fa_session_waiting(s) == turn->rows - turn->drafts)
+        take_tokens(g, turn);
+    else if (fa_logits_check(logits, g->setup.config.vocab, &e))
+        fa_session_fail(s, &e);
+    else
+        turn->kept = turn->rows;
+}
+
+/* Records what stands and what it took. */
+static void record_turn(fa_turn *turn, int64_t ns) {
+    fathom_session *s = turn->session;
+    if (turn->kept) fa_sequence_append(s->sequence, s->tokens + fa_sequence_length(s->sequence), turn->kept);
+    *(turn->prompt ? &s->usage.prompt_ns : &s->usage.new_ns) += ns;
 }
 
 fathom_status fathom_engine_step(fathom_engine *g, int *busy, fathom_error *error) {
     int64_t start = now_ns();
-    const fa_batch *b = &g->batch;
+    fa_batch *b = &g->batch;
     fa_status st = FA_OK;
     end_cancelled(g);
     plan(g);
     place_turns(g);
     if (b->rows) st = run(g, fa_error_of(error));
-    for (int32_t i = 0; i < b->n_turns && !st; i++) {
-        bool prompt = b->turns[i].session->n_new == 0;
-        finish_turn(g, &b->turns[i], b->logits + (int64_t)i * g->setup.config.vocab);
-        fathom_usage *u = &b->turns[i].session->usage;
-        *(prompt ? &u->prompt_ns : &u->new_ns) += now_ns() - start;
-    }
+    if (st) b->n_turns = 0;
+    for (int32_t i = 0; i < b->n_turns; i++) finish_turn(g, &b->turns[i]);
+    if (g->setup.drafts) fa_draft(g);
+    for (int32_t i = 0; i < b->n_turns; i++) record_turn(&b->turns[i], now_ns() - start);
     int running = 0;
     for (int32_t i = 0; i < g->setup.sessions; i++)
         running += g->sessions[i].open && g->sessions[i].finish == FATHOM_RUNNING;

@@ -30,7 +30,8 @@ void fathom_session_close(fathom_session *s) {
     free(s->stop_ids);
     fathom_engine *engine = s->engine;
     int32_t *tokens = s->tokens;
-    *s = (fathom_session){.engine = engine, .tokens = tokens};
+    fathom_token *made = s->made;
+    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made};
 }
 
 /* --- the prompt --------------------------------------------------------------------------------------------------- */
@@ -64,7 +65,7 @@ static bool reserve(fa_text *t, size_t bytes) {
     return true;
 }
 
-/* All memory that the steps of this answer need. Of a token at most 3 bytes come out for each byte it has or the decoder
+/* All memory that the steps of this answer need, each of which may make 1 + drafts tokens. Of a token at most 3 bytes come out for each byte it has or the decoder
  * held (U+FFFD); of the stop texts what was held back may come with it. */
 static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_error *e) {
     fa_stops stops;
@@ -73,7 +74,7 @@ static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_err
     size_t piece = 3 * (s->engine->longest_piece + sizeof s->decoder.held) + 1;
     int32_t *ids = malloc(((size_t)p->n_stop_ids + 1) * sizeof *ids);
     if (!ids || !reserve(&s->piece, piece + (size_t)stops.longest) ||
-        !reserve(&s->text, piece + (size_t)stops.longest)) {
+        !reserve(&s->text, (piece + (size_t)stops.longest + 1) * (size_t)(1 + s->engine->setup.drafts))) {
         free(ids);
         fa_stops_close(&stops);
         return fa_fail(e, FA_ENOMEM, "session: out of memory");
@@ -101,7 +102,8 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     s->n_prompt = (int32_t)n;
     s->n_new = 0;
     s->decoder = (fa_decoder){0};
-    s->has_token = false;
+    s->n_made = s->n_seen = s->n_draft = 0;
+    s->most_drafts = s->engine->setup.drafts;
     s->error = (fa_error){0};
     s->finish = FATHOM_RUNNING;
     atomic_store(&s->cancelled, false);
@@ -134,24 +136,31 @@ static bool make_text(fathom_session *s, int32_t id) {
     bool stop = false;
     s->piece.n = 0;
     if (fa_decoder_feed(&s->decoder, s->engine->tokenizer, id, true, &s->piece, NULL)) s->piece.n = 0;
-    s->text.n = fa_stops_feed(&s->stops, s->piece.data, s->piece.n, s->text.data, &stop);
-    s->text.data[s->text.n] = 0;
+    s->text.n += fa_stops_feed(&s->stops, s->piece.data, s->piece.n, s->text.data + s->text.n, &stop);
     if (stop) s->decoder = (fa_decoder){0};
     return stop;
+}
+
+void fa_session_begin_step(fathom_session *s) {
+    s->n_made = s->n_seen = 0;
+    s->text.n = 0;
 }
 
 void fa_session_take(fathom_session *s, const fa_choice *c) {
     s->tokens[s->n_prompt + s->n_new++] = c->id;
     s->usage.new_tokens = s->n_new;
-    s->text.n = 0;
-    s->text.data[0] = 0;
+    size_t first = s->text.n;
     bool ends = ends_the_answer(s, c->id);
     bool stop = !ends && s->engine->tokenizer && make_text(s, c->id);
-    s->token =
-        (fathom_token){.id = c->id, .text = s->text.data, .bytes = s->text.n, .logprob = c->logprob, .n_top = c->n_top};
-    memcpy(s->token.top_ids, c->top_ids, sizeof c->top_ids);
-    memcpy(s->token.top_logprobs, c->top_logprobs, sizeof c->top_logprobs);
-    s->has_token = true;
+    fathom_token *t = &s->made[s->n_made++];
+    *t = (fathom_token){.id = c->id,
+                        .text = s->text.data + first,
+                        .bytes = s->text.n - first,
+                        .logprob = c->logprob,
+                        .n_top = c->n_top};
+    memcpy(t->top_ids, c->top_ids, sizeof c->top_ids);
+    memcpy(t->top_logprobs, c->top_logprobs, sizeof c->top_logprobs);
+    s->text.data[s->text.n++] = 0;
     if (ends || stop)
         fa_session_end(s, FATHOM_STOP);
     else if (s->sampling.max_tokens && s->n_new >= s->sampling.max_tokens)
@@ -176,9 +185,8 @@ void fa_session_fail(fathom_session *s, const fa_error *why) {
 }
 
 bool fathom_session_next(fathom_session *s, fathom_token *token) {
-    if (!s->has_token) return false;
-    s->has_token = false;
-    *token = s->token;
+    if (s->n_seen == s->n_made) return false;
+    *token = s->made[s->n_seen++];
     return true;
 }
 

@@ -63,6 +63,7 @@ static fa_status choose_sizes(fa_setup *s, const fathom_options *o, fa_error *e)
     if (!st) st = in_range("sessions", o->sessions, MOST_SESSIONS, e);
     if (!st) st = in_range("step_rows", o->step_rows, MOST_STEP_ROWS, e);
     if (!st) st = in_range("cache_bytes", o->cache_bytes, INT64_MAX, e);
+    if (!st) st = in_range("drafts", o->drafts, FATHOM_MOST_DRAFTS, e);
     if (st) return st;
     if (o->context > most)
         return fa_fail(e, FA_EINVAL, "context: %d positions, but the model was made for at most %d", o->context, most);
@@ -73,6 +74,9 @@ static fa_status choose_sizes(fa_setup *s, const fathom_options *o, fa_error *e)
     if (s->step_rows < s->sessions)
         return fa_fail(e, FA_EINVAL, "step_rows: %d is less than one row for each of %d sessions", s->step_rows,
                        s->sessions);
+    int64_t logits = s->sessions * (1 + (int64_t)o->drafts);
+    s->drafts = o->drafts;
+    s->logit_rows = (int32_t)(logits < s->step_rows ? logits : s->step_rows);
     return FA_OK;
 }
 

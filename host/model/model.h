@@ -81,9 +81,16 @@ fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e);
  * that are computed anew. */
 bool fa_model_cache_lost(fa_model *m);
 
-/* The MTP layer over the rows of the step that was run last (same rows, same places): tokens[i] is the token
- * that follows row i; logits row i predicts the one after that. Hidden state: the main model's output after
- * its final norm. */
-fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_error *e);
+/* What a pass of the MTP layer goes on from. */
+typedef enum fa_mtp_source {
+    FA_MTP_AFTER_STEP, /* hidden states of the step that was run last, after its final norm */
+    FA_MTP_AFTER_MTP,  /* those of the MTP pass that was run last, after the layer's own norm: a draft further */
+} fa_mtp_source;
+
+/* The MTP layer: row i of `step` goes on from row from[i] of the pass before it (NULL: from row i) and sits at the place of
+ * that row, or one further for each pass after the first. tokens[i] is the token that follows; logits row i predicts the one
+ * after that. Keys go into the cache's last layer. FA_EUNSUPPORTED for a model that was opened without it, FA_EINVAL for a row
+ * that the pass before did not have. Not run again when the device fails. */
+fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e);
 
 #endif

@@ -283,7 +283,7 @@ static fa_status run_step(fa_model *m, const fa_step *step, fa_error *e) {
     fa_buffer *stream = m->buffers[FA_STREAM], *normed = m->buffers[FA_NORMED];
     int layers = m->config.layers;
     m->n_ops = 0;
-    m->last_rows = 0;
+    m->last_rows = m->last_mtp_rows = 0;
     fa_status s = fa_step_check(m, step, e);
     if (!s) s = fa_embed(m, step, &w->embedding, stream, e);
     if (!s) s = show_hidden(m, step, -1, stream, e);

@@ -48,7 +48,8 @@ struct fa_model {
     float *scores, *scratch; /* router: [max_rows, experts], fa_route_scratch */
     int32_t *ids;            /* [max_rows, top_k] */
     float *route_weights;    /* [max_rows, top_k] */
-    int32_t last_rows;       /* of the last step that succeeded */
+    int32_t last_rows;       /* of the last step, when it succeeded */
+    int32_t last_mtp_rows;   /* of the last pass of the MTP layer after that step, when it succeeded */
     bool cache_lost;         /* for fa_model_cache_lost */
     int losses;              /* of the device's memory since a step succeeded */
 };

@@ -42,7 +42,7 @@ void *aligned_alloc(size_t alignment, size_t n) {
 
 typedef struct setting {
     const char *folder, *numerics;
-    int threads;
+    int threads, drafts;
 } setting;
 
 static void a_step_takes_no_memory(void *arg) {
@@ -54,8 +54,13 @@ static void a_step_takes_no_memory(void *arg) {
     CHECK(calls > before, "the counter counts");
 
     char *path = check_golden(set->folder);
-    fathom_options o = {
-        .model = path, .numerics = set->numerics, .threads = set->threads, .sessions = 2, .step_rows = 16};
+    fathom_options o = {.model = path,
+                        .numerics = set->numerics,
+                        .threads = set->threads,
+                        .sessions = 2,
+                        .step_rows = 16,
+                        .mtp = set->drafts > 0,
+                        .drafts = set->drafts};
     fathom_engine *g;
     fathom_session *s[2];
     fathom_error e = {0};
@@ -80,7 +85,8 @@ static void a_step_takes_no_memory(void *arg) {
     int tokens = 0;
     for (int k = 0; k < 150; k++) {
         fathom_status st = fathom_engine_step(g, NULL, &e);
-        for (int i = 0; i < 2; i++) tokens += fathom_session_next(s[i], &t);
+        for (int i = 0; i < 2; i++)
+            while (fathom_session_next(s[i], &t)) tokens++;
         if (st) CHECK(st == FATHOM_OK, "%s", e.text);
     }
     long taken = calls - before;
@@ -90,11 +96,14 @@ static void a_step_takes_no_memory(void *arg) {
     free(path);
 }
 
-static setting mla = {"deepseek-v3-tiny-fp8", "w8a8", 2}, gqa = {"deepseek-llm-tiny", "w8a16", 1};
+static setting mla = {"deepseek-v3-tiny-fp8", "w8a8", 2, 0}, gqa = {"deepseek-llm-tiny", "w8a16", 1, 0},
+               drafting = {"deepseek-v3-tiny-mtp", "w8a16", 1, 3}, repeating = {"deepseek-llm-tiny", "w8a16", 1, 3};
 
 static const check_case cases[] = {
     {"a step takes no memory: MLA, experts, w8a8, 2 threads", a_step_takes_no_memory, &mla},
     {"a step takes no memory: GQA, w8a16, 1 thread", a_step_takes_no_memory, &gqa},
+    {"a step takes no memory: drafts of the MTP layer", a_step_takes_no_memory, &drafting},
+    {"a step takes no memory: drafts by what repeats", a_step_takes_no_memory, &repeating},
 };
 
 int main(int argc, char **argv) {

@@ -105,7 +105,8 @@ static void apart(void *unused) {
 
     fa_error e;
     fa_step step = {.rows = 1};
-    CHECK(fa_model_mtp(without.r.model, &step, &e) == FA_EUNSUPPORTED, "opened without, but it ran");
+    CHECK(fa_model_mtp(without.r.model, &step, FA_MTP_AFTER_STEP, NULL, &e) == FA_EUNSUPPORTED,
+          "opened without, but it ran");
     free(plain);
     runner_close(&without.r);
     golden_close(&without.g);
@@ -120,10 +121,11 @@ static void after_a_step(void *unused) {
     fa_place places[2] = {{0, m.r.pages}, {1, m.r.pages}};
     fa_step step = {.rows = 2, .tokens = tokens, .place = places, .pool = m.r.pool};
     fa_error e;
-    CHECK(fa_model_mtp(m.r.model, &step, &e) == FA_EINVAL, "ran before any step");
+    CHECK(fa_model_mtp(m.r.model, &step, FA_MTP_AFTER_STEP, NULL, &e) == FA_EINVAL, "ran before any step");
     CHECK_OK(fa_model_step(m.r.model, &step, &e), &e);
     step.rows = 1;
-    CHECK(fa_model_mtp(m.r.model, &step, &e) == FA_EINVAL, "ran with other rows than the step's");
+    CHECK(fa_model_mtp(m.r.model, &step, FA_MTP_AFTER_STEP, NULL, &e) == FA_EINVAL,
+          "ran with other rows than the step's");
     close_case(&m);
 }
 

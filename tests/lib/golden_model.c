@@ -157,8 +157,12 @@ void runner_step(runner *r, const runner_row *rows, int n, float *logits, const 
     run(r, fa_model_step, rows, n, logits, probe);
 }
 
+static fa_status mtp_after_step(fa_model *m, const fa_step *step, fa_error *e) {
+    return fa_model_mtp(m, step, FA_MTP_AFTER_STEP, NULL, e);
+}
+
 void runner_mtp(runner *r, const runner_row *rows, int n, float *logits) {
-    run(r, fa_model_mtp, rows, n, logits, NULL);
+    run(r, mtp_after_step, rows, n, logits, NULL);
 }
 
 void runner_prompt(runner *r, int sequence, const int32_t *ids, int n, int chunk, float *logits,
