@@ -260,7 +260,7 @@ static fa_status open_parts(fa_accounts *a, const fa_accounts_options *o, fa_err
     if (!s) s = fa_database_prepare(a->db, &a->version, e, "PRAGMA data_version", "");
     if (!s) s = make_room(a, 1, e);
     if (s) return s;
-    a->rows_max = (size_t)(o->admission.places + o->admission.queue) + ROWS_SPARE;
+    a->rows_max = (size_t)o->admission.places + (size_t)o->admission.queue + ROWS_SPARE;
     if (!batch_make(&a->queue, a->rows_max) || !batch_make(&a->writing, a->rows_max))
         return fa_fail(e, FA_ENOMEM, "memory ran out");
     a->accounts[0] = (account){.key.rights = ~0U};

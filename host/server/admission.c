@@ -101,7 +101,7 @@ fa_status fa_admission_open(fa_admission **out, const fa_admission_options *o, f
     fa_status s = check_options(o, e);
     if (s) return s;
     fa_admission *a = calloc(1, sizeof *a);
-    if (a) a->places = calloc((size_t)(o->places + o->queue), sizeof *a->places);
+    if (a) a->places = calloc((size_t)o->places + (size_t)o->queue, sizeof *a->places);
     if (!a || !a->places) {
         free(a);
         return fa_fail(e, FA_ENOMEM, "memory ran out");

@@ -63,11 +63,12 @@ void fa_key_digest(unsigned char digest[FA_KEY_DIGEST], const char *text, size_t
 
 static void make_text(char text[FA_KEY_TEXT]) {
     unsigned char secret[SECRET_BYTES];
-    size_t n = strlen(KEY_PREFIX);
+    char coded[sodium_base64_ENCODED_LEN(SECRET_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
     randombytes_buf(secret, sizeof secret);
-    memcpy(text, KEY_PREFIX, n);
-    sodium_bin2base64(text + n, FA_KEY_TEXT - n, secret, sizeof secret, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(coded, sizeof coded, secret, sizeof secret, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    snprintf(text, FA_KEY_TEXT, "%s%s", KEY_PREFIX, coded);
     sodium_memzero(secret, sizeof secret);
+    sodium_memzero(coded, sizeof coded);
 }
 
 /* #NUMBER would be read as an id */
