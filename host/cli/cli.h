@@ -14,6 +14,8 @@
     X(trace, "Show which experts each token visits")              \
     X(quantize, "Turn a model into FP8")                          \
     X(bench, "Measure a model's speed")                           \
+    X(key, "Make, list, change and revoke keys of the service")   \
+    X(usage, "Show what was used and what it cost")               \
     X(boards, "Show accelerator boards, their facts and fits")    \
     X(plan, "Plan a model on boards: fit, speed, energy, cost")   \
     X(explore, "Sweep builds, boards and batches")                \
