@@ -62,16 +62,51 @@ typedef struct attention {
     const float *query[HEADS];
     float *sums; /* [n_heads] rows of ld_sums: the result */
     int64_t ld_sums;
-    float *keys, *values; /* one page, decoded */
+    float *keys, *values; /* room for one page, decoded */
 } attention;
 
+/* FP32 rows of a page: where they lie, or a decoded copy. */
+typedef struct page_rows {
+    const float *at;
+    int64_t ld;
+} page_rows;
+
+/* Kernels read whole vectors, which must not reach behind the pool. */
+static bool lies_ready(const fa_kv_part *part, int64_t width) {
+    return part->type == FA_F32 && width % 16 == 0;
+}
+
+static page_rows rows_where_they_lie(const attention *a, const fa_kv_part *part, int32_t page) {
+    cpu_matrix m = page_part(a->kv, part, page);
+    return (page_rows){(const float *)m.data + a->first, m.row_bytes / (int64_t)sizeof(float)};
+}
+
+/* Elements first .. first + width - 1 of the first n rows. */
+static page_rows rows_of(const attention *a, const fa_kv_part *part, int32_t page, int n, float *room) {
+    if (lies_ready(part, a->width)) return rows_where_they_lie(a, part, page);
+    cpu_matrix m = page_part(a->kv, part, page);
+    a->c->kernels->decode(&m, 0, n, a->first, a->width, room, padded(a->width));
+    return (page_rows){room, padded(a->width)};
+}
+
+/* Both parts of the first n rows, side by side; in FP32 they lie so. */
+static page_rows whole_rows(const attention *a, int32_t page, int n) {
+    const fa_kv_layout *l = a->kv->layout;
+    if (lies_ready(&l->a, a->width)) return rows_where_they_lie(a, &l->a, page);
+    cpu_matrix part_a = page_part(a->kv, &l->a, page), part_b = page_part(a->kv, &l->b, page);
+    page_rows rows = {a->keys, padded(a->width + l->b.n)};
+    a->c->kernels->decode(&part_a, 0, n, 0, a->width, a->keys, rows.ld);
+    a->c->kernels->decode(&part_b, 0, n, 0, l->b.n, a->keys + a->width, rows.ld);
+    return rows;
+}
+
 /* s[h][j] of the page's first n positions, not yet scaled; may write up to three more. */
-static void page_scores(const attention *a, int64_t n_key, int64_t ld, int n, float s[][FA_PAGE_POSITIONS]) {
+static void page_scores(const attention *a, page_rows keys, int64_t n_key, int n, float s[][FA_PAGE_POSITIONS]) {
     const fa_cpu_kernels *k = a->c->kernels;
     float partials[HEADS * CPU_STRIP * CPU_PARTIALS];
     for (int j = 0; j < n; j += CPU_STRIP) {
         const float *strip[CPU_STRIP];
-        for (int r = 0; r < CPU_STRIP; r++) strip[r] = a->keys + cpu_min(j + r, n - 1) * ld;
+        for (int r = 0; r < CPU_STRIP; r++) strip[r] = keys.at + cpu_min(j + r, n - 1) * keys.ld;
         memset(partials, 0, (size_t)a->n_heads * CPU_STRIP * CPU_PARTIALS * sizeof *partials);
         k->dot(strip, a->query, a->n_heads, n_key, partials);
         k->tree(partials, a->n_heads, &s[0][j], FA_PAGE_POSITIONS);
@@ -83,20 +118,15 @@ static void attend(const attention *a) {
     const fa_cpu_kernels *k = a->c->kernels;
     const fa_kv_layout *l = a->kv->layout;
     float s[HEADS][FA_PAGE_POSITIONS], max[HEADS], sum[HEADS], rescale[HEADS];
-    int64_t n_key = a->width + (a->both ? l->b.n : 0), ld_keys = padded(n_key), ld_values = padded(a->width);
+    int64_t n_key = a->width + (a->both ? l->b.n : 0);
     for (int32_t at = 0; at <= a->place->pos; at += FA_PAGE_POSITIONS) {
         int n = (int)cpu_min(FA_PAGE_POSITIONS, (int64_t)a->place->pos - at + 1);
         int32_t page = a->place->pages[at / FA_PAGE_POSITIONS];
-        cpu_matrix part_a = page_part(a->kv, &l->a, page), part_b = page_part(a->kv, &l->b, page);
-        k->decode(&part_a, 0, n, a->first, a->width, a->keys, ld_keys);
-        if (a->both)
-            k->decode(&part_b, 0, n, 0, l->b.n, a->keys + a->width, ld_keys);
-        else
-            k->decode(&part_b, 0, n, a->first, a->width, a->values, ld_values);
-        page_scores(a, n_key, ld_keys, n, s);
+        page_rows keys = a->both ? whole_rows(a, page, n) : rows_of(a, &l->a, page, n, a->keys);
+        page_rows values = a->both ? keys : rows_of(a, &l->b, page, n, a->values);
+        page_scores(a, keys, n_key, n, s);
         for (int h = 0; h < a->n_heads; h++) rescale[h] = k->softmax(s[h], n, at == 0, a->scale, &max[h], &sum[h]);
-        k->values(a->both ? a->keys : a->values, a->both ? ld_keys : ld_values, n, s, rescale, at == 0, a->n_heads,
-                  a->width, a->sums, a->ld_sums);
+        k->values(values.at, values.ld, n, s, rescale, at == 0, a->n_heads, a->width, a->sums, a->ld_sums);
     }
     for (int h = 0; h < a->n_heads; h++)
         for (int32_t i = 0; i < a->width; i++) a->sums[h * a->ld_sums + i] = a->sums[h * a->ld_sums + i] / sum[h];
