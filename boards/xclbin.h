@@ -53,4 +53,45 @@ fa_status fa_emconfig_write(const fa_board *b, int32_t boards, const char *path,
 /* Where sw_emu puts memory `index` of `m` [n] on the device: the sum of the sizes before it, in emconfig.json's units. */
 uint64_t fa_emconfig_base(const fa_xclbin_memory *m, int index);
 
+/* ---- reading ---- */
+
+typedef struct fa_xclbin_arg {
+    char name[64], port[64], type[32];
+    bool pointer;
+    int32_t id; /* its place in a call */
+    uint64_t offset, bytes;
+} fa_xclbin_arg;
+
+typedef struct fa_xclbin_kernel {
+    char name[64];
+    int first_arg, n_args; /* in fa_xclbin.arg */
+} fa_xclbin_kernel;
+
+/* What any xclbin says of itself: v++'s and ours. Names are cut to what a field holds, and printable ASCII. */
+typedef struct fa_xclbin {
+    fa_xclbin_mode mode;
+    char platform[64], uuid[37];
+    uint64_t file_bytes;
+    fa_axlf_section *section;
+    fa_axlf_mem *mem; /* GROUP_TOPOLOGY, or MEM_TOPOLOGY where there is none; connections count in it */
+    fa_axlf_ip *ip;
+    fa_axlf_connection *connection;
+    fa_axlf_clock *clock;
+    fa_xclbin_kernel *kernel; /* of EMBEDDED_METADATA */
+    fa_xclbin_arg *arg;
+    int n_sections, n_mems, n_ips, n_connections, n_clocks, n_kernels, n_args;
+} fa_xclbin;
+
+/* Reads and checks a file: every size, count and index. A section that a file may lack leaves its table empty. FA_EIO; FA_EFORMAT with
+ * the file, the section and what is wrong with it (of EMBEDDED_METADATA the line); FA_ENOMEM. Free with fa_xclbin_free, also after an
+ * error. */
+fa_status fa_xclbin_read(fa_xclbin *x, const char *path, fa_error *e);
+void fa_xclbin_free(fa_xclbin *x);
+
+/* Whether the file begins as an xclbin does. */
+bool fa_xclbin_is(const char *path);
+
+/* "IP_LAYOUT" and the like; "section 77" in `text` for one without a name here. */
+const char *fa_xclbin_section_name(uint32_t kind, char text[24]);
+
 #endif

@@ -1,4 +1,4 @@
-/* Between the files that write an xclbin. */
+/* Between the files that write and read an xclbin. */
 #ifndef FA_BOARDS_XCLBIN_PARTS_H
 #define FA_BOARDS_XCLBIN_PARTS_H
 
@@ -25,6 +25,12 @@ static inline int32_t xclbin_unit_ip(const xclbin_plan *p, int kernel, int32_t u
 static inline uint32_t xclbin_unit_base(const xclbin_plan *p, int kernel, int32_t unit) {
     return FA_XCLBIN_FIRST_UNIT + (uint32_t)xclbin_unit_ip(p, kernel, unit) * FA_XCLBIN_UNIT_BYTES;
 }
+
+/* Puts '?' for every byte of a text that is not printable ASCII: texts of strange files go to terminals. */
+void xclbin_clean(char *text);
+
+/* Fills x->kernel and x->arg from the text of EMBEDDED_METADATA. */
+fa_status xclbin_read_xml(fa_xclbin *x, const char *data, size_t bytes, const char *file, fa_error *e);
 
 /* The text of EMBEDDED_METADATA. */
 void xclbin_put_xml(const xclbin_plan *p, FILE *to);

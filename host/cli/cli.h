@@ -3,22 +3,22 @@
 #define FA_CLI_CLI_H
 
 /* name, help of one line; the order is that of `fathom --help` */
-#define CLI_COMMANDS(X)                                           \
-    X(run, "Answer one prompt")                                   \
-    X(chat, "Talk with a model")                                  \
-    X(tokenize, "Show the ids of a text")                         \
-    X(detokenize, "Show the text of ids")                         \
-    X(render, "Show the prompt text of a conversation")           \
-    X(inspect, "Show a model's architecture, tensors and memory") \
-    X(logits, "Write the logits of a prompt to a file")           \
-    X(trace, "Show which experts each token visits")              \
-    X(quantize, "Turn a model into FP8")                          \
-    X(bench, "Measure a model's speed")                           \
-    X(key, "Make, list, change and revoke keys of the service")   \
-    X(usage, "Show what was used and what it cost")               \
-    X(boards, "Show accelerator boards, their facts and fits")    \
-    X(plan, "Plan a model on boards: fit, speed, energy, cost")   \
-    X(explore, "Sweep builds, boards and batches")                \
+#define CLI_COMMANDS(X)                                                      \
+    X(run, "Answer one prompt")                                              \
+    X(chat, "Talk with a model")                                             \
+    X(tokenize, "Show the ids of a text")                                    \
+    X(detokenize, "Show the text of ids")                                    \
+    X(render, "Show the prompt text of a conversation")                      \
+    X(inspect, "Show a model's architecture and memory, or a board's image") \
+    X(logits, "Write the logits of a prompt to a file")                      \
+    X(trace, "Show which experts each token visits")                         \
+    X(quantize, "Turn a model into FP8")                                     \
+    X(bench, "Measure a model's speed")                                      \
+    X(key, "Make, list, change and revoke keys of the service")              \
+    X(usage, "Show what was used and what it cost")                          \
+    X(boards, "Show accelerator boards, their facts and fits")               \
+    X(plan, "Plan a model on boards: fit, speed, energy, cost")              \
+    X(explore, "Sweep builds, boards and batches")                           \
     X(devices, "Show the CPU, memory and backends of this machine")
 
 typedef struct cli_command {

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boards/xclbin.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
+#include "host/cli/inspect.h"
 #include "host/cli/parts.h"
 
 typedef struct inspect_options {
     const char *model;
-    int32_t context; /* 0: the model's own, at most 8192 */
+    const char *image; /* an xclbin file; NULL: the model */
+    int32_t context;   /* 0: the model's own, at most 8192 */
     bool tensors, json;
 } inspect_options;
 
@@ -23,7 +26,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 1, INT32_MAX); return 0;
     case OPTION_TENSORS: o->tensors = true; return 0;
     case OPTION_JSON: o->json = true; return 0;
-    case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); return EINVAL;
+    case ARGP_KEY_ARG:
+        if (o->image) argp_error(state, "unexpected argument '%s'", arg);
+        if (!fa_xclbin_is(arg)) argp_error(state, "'%s' is not an xclbin file; a model is given by --model", arg);
+        o->image = arg;
+        return 0;
     }
     return ARGP_ERR_UNKNOWN;
 }
@@ -39,10 +46,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .children = children,
+    .args_doc = "[FILE.xclbin]",
     .doc =
         "Shows a model's architecture, its weights by part, and the memory that its cache takes. Reads the headers of "
-        "its files alone.\v"
-        "Example:\n"
+        "its files alone. With the image of a board, shows its kernels, units and memories.\v"
+        "Examples:\n"
+        "  fathom inspect build/xclbin/u280-hw/fathom.xclbin\n"
         "  fathom inspect --model ~/models/R1-Distill-Qwen-1.5B --tensors",
 };
 
@@ -142,6 +151,7 @@ int cli_inspect(int argc, char **argv) {
     fa_error e;
     cli_files f;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (o.image) return cli_inspect_image(o.image, o.json);
     if (cli_files_open(&f, o.model, &e)) return cli_fail("%s", e.text);
     if (!o.context) o.context = f.config.max_positions < 8192 ? f.config.max_positions : 8192;
     int code = CLI_OK;

@@ -1,9 +1,13 @@
 /* fathom inspect and fathom devices. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "boards/xclbin.h"
 #include "host/base/json.h"
 #include "tests/lib/check.h"
 #include "tests/lib/command.h"
+#include "tests/lib/files.h"
 
 /* What the golden models' configurations and files say, worked out by hand: latent + rotary values for MLA, keys and values
  * for GQA, times layers, times the bytes of a value (rows are padded to 16 bytes). */
@@ -66,6 +70,44 @@ static void text_names_the_parts(void *arg) {
     check_output_free(&o);
 }
 
+/* An image of two units as text and as JSON; a cut one is refused. */
+static void an_image_is_shown(void *arg) {
+    (void)arg;
+    fa_board b;
+    fa_error e;
+    void *bytes;
+    size_t n;
+    fa_xclbin_options options = {FA_XCLBIN_HW_EMU, "mla", FA_AP_CTRL_CHAIN, "bits", 4};
+    CHECK_OK(fa_board_find(&b, "v80", &e), &e);
+    CHECK_OK(fa_xclbin_make(&b, &options, &bytes, &n, &e), &e);
+    char *dir = check_folder(), *path = check_write(dir, "a.xclbin", bytes, n);
+    check_output o = check_command("\"$FATHOM_BIN\" inspect %s", path);
+    static const char *const wanted[] = {"hw_emu, ",
+                                         "platform      fathom_v80",
+                                         "KERNEL_CLK 250 MHz",
+                                         "IP_LAYOUT 648,",
+                                         "HBM[31]      0x7c0000000    1024 MiB",
+                                         "fathom_mla, 48 arguments",
+                                         "  fathom_mla_2 at 0x850000, ap_ctrl_chain: w0 HBM[16]",
+                                         "table MBG[0:31]"};
+    CHECK(o.status == 0, "%s", o.err);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        CHECK(strstr(o.out, wanted[i]), "no '%s' in\n%s", wanted[i], o.out);
+    check_output_free(&o);
+    o = check_command("\"$FATHOM_BIN\" inspect --json %s", path);
+    json_t *j;
+    CHECK_OK(fa_json_parse(&j, o.out, o.out_bytes, "inspect", &e), &e);
+    CHECK(json_array_size(json_object_get(j, "kernels")) == 4 && json_array_size(json_object_get(j, "memories")) == 33);
+    json_decref(j);
+    check_output_free(&o);
+    free(check_write(dir, "cut.xclbin", bytes, n - 1));
+    o = check_command("\"$FATHOM_BIN\" inspect %s/cut.xclbin", dir);
+    CHECK(o.status == 1 && strstr(o.err, "was it cut?") && !*o.out, "%s", o.err);
+    check_output_free(&o);
+    check_folder_remove(dir);
+    free(path), free(bytes);
+}
+
 static void wrong_use_says_what(void *arg) {
     (void)arg;
     static const check_refusal uses[] = {
@@ -99,6 +141,7 @@ int main(int argc, char **argv) {
         {"the parts of a sharded model add up", parts_add_up_to_the_tensors, "deepseek-v2-lite-tiny"},
         {"the parts of a dense model add up", parts_add_up_to_the_tensors, "r1-distill-llama-tiny"},
         {"inspect as text names the parts", text_names_the_parts, NULL},
+        {"inspect shows an image of a board", an_image_is_shown, NULL},
         {"wrong use says what is wrong", wrong_use_says_what, NULL},
         {"devices shows the machine", devices_shows_the_machine, NULL},
     };

@@ -254,6 +254,7 @@ static void xrt_reports_what_the_tables_say(void *arg) {
     for (int i = 0; i < f.n; i++) CHECK(f.seen[i], "XRT reports '%s', which no table says", f.line[i]);
     check_output_free(&out);
     check_remove(dir);
+    free(dir);
 }
 
 /* ---- the rest ---- */
@@ -274,6 +275,36 @@ static void same_image_same_bytes(void *arg) {
     for (int i = 2; i < 4; i++)
         CHECK(memcmp(((fa_axlf *)x[0])->uuid, ((fa_axlf *)x[i])->uuid, 16), "another image has the same UUID");
     for (int i = 0; i < 4; i++) free(x[i]);
+}
+
+/* fathom's own reader finds what was written. */
+static void our_reader_agrees(void *arg) {
+    fa_board b = board(arg);
+    fa_xclbin_options o = {FA_XCLBIN_HW_EMU, "gqa", FA_AP_CTRL_CHAIN, "bits", 4};
+    fa_xclbin_memory m[256];
+    hls_kernel kernels[FA_IMAGE_KERNELS];
+    fa_xclbin x;
+    fa_error e;
+    int n_memories, n = fa_image_kernels(&b, "gqa", kernels);
+    char *dir = check_scratch(), path[256];
+    snprintf(path, sizeof path, "%s/fathom.xclbin", dir);
+    CHECK_OK(fa_xclbin_memories(&b, m, 256, &n_memories, &e), &e);
+    CHECK_OK(fa_xclbin_write(&b, &o, path, &e), &e);
+    CHECK(fa_xclbin_is(path) && !fa_xclbin_is(dir));
+    CHECK_OK(fa_xclbin_read(&x, path, &e), &e);
+    CHECK(x.mode == FA_XCLBIN_HW_EMU && x.n_kernels == n && x.n_ips == n * b.build.units && x.n_clocks == 2);
+    CHECK(x.n_mems == n_memories && x.n_connections > 0);
+    for (int k = 0; k < n; k++) {
+        CHECK(!strcmp(x.kernel[k].name, kernels[k].name) && x.kernel[k].n_args == kernels[k].n_args);
+        for (int i = 0; i < x.kernel[k].n_args; i++) {
+            const fa_xclbin_arg *a = &x.arg[x.kernel[k].first_arg + i];
+            CHECK(!strcmp(a->name, kernels[k].args[i].name) && a->id == i && a->pointer == !!kernels[k].args[i].bundle);
+            CHECK(a->offset == fa_image_register(&kernels[k], i) && a->bytes == (uint64_t)kernels[k].args[i].bytes);
+        }
+    }
+    fa_xclbin_free(&x);
+    check_remove(dir);
+    free(dir);
 }
 
 static void wrong_options_are_refused(void *arg) {
@@ -338,6 +369,7 @@ static void emconfig_lists_the_memories(void *arg) {
     }
     json_decref(root);
     check_remove(dir);
+    free(dir);
 }
 
 int main(int argc, char **argv) {
@@ -351,8 +383,8 @@ int main(int argc, char **argv) {
                                              "%s: and with hw_emu, mla, ap_ctrl_chain",
                                              "%s: and with hw_emu, gqa, ap_ctrl_hs"};
     static image_case images[BOARDS * KINDS];
-    static char names[BOARDS * (KINDS + 1)][96];
-    check_case cases[BOARDS * (KINDS + 1) + 2] = {
+    static char names[BOARDS * (KINDS + 2)][96];
+    check_case cases[BOARDS * (KINDS + 2) + 2] = {
         {"the same image has the same bytes, another one another UUID", same_image_same_bytes, NULL},
         {"wrong options are refused", wrong_options_are_refused, NULL},
     };
@@ -369,6 +401,9 @@ int main(int argc, char **argv) {
         }
         snprintf(names[n - 2], sizeof *names, "%s: emconfig.json lists the memories", b);
         cases[n] = (check_case){names[n - 2], emconfig_lists_the_memories, (void *)b};
+        n++;
+        snprintf(names[n - 2], sizeof *names, "%s: fathom reads what it wrote", b);
+        cases[n] = (check_case){names[n - 2], our_reader_agrees, (void *)b};
         n++;
     }
     return check_main(argc, argv, cases, n);
