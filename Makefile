@@ -314,6 +314,9 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 	install -m 644 $(wildcard $(SHIPPED)/*.json $(SHIPPED)/*.safetensors) $(DESTMODELS)/$(notdir $(SHIPPED))/
 	install -m 755 $(BUILD)/fathom $(DEST)/bin/
 	install -m 644 host/fathom.h $(DEST)/include/
+	install -d $(DEST)/lib/systemd/system
+	install -m 644 deploy/fathom.socket $(DEST)/lib/systemd/system/
+	sed 's,/usr/local/,$(PREFIX)/,' deploy/fathom.service >$(DEST)/lib/systemd/system/fathom.service
 	install -m 644 $(BUILD)/libfathom.a $(LIB_SO) $(DESTLIB)/
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so.$(SOVERSION)
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so
@@ -324,7 +327,7 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
-	  $(DESTLIB)/pkgconfig/fathom.pc
+	  $(DESTLIB)/pkgconfig/fathom.pc $(DEST)/lib/systemd/system/fathom.service $(DEST)/lib/systemd/system/fathom.socket
 	rm -rf $(DESTMODELS)/$(notdir $(SHIPPED))
 
 .PHONY: clean
