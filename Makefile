@@ -32,7 +32,7 @@ ALL_LDFLAGS    = -fopenmp $(SANITIZE) $(LDFLAGS)
 
 # kernels that know their number of weight ports, and their table, are compiled for each number a board may have
 HLS_PORT_COUNTS := 1 2 4 8 16
-HLS_EACH  := hls/matmul.c hls/experts.c hls/mla.c hls/table.c
+HLS_EACH  := hls/matmul.c hls/mla.c hls/table.c
 HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/p$(p)/%.o,$(HLS_EACH)))
 
 # the library is everything under host/ but the command line; quant/ belongs to it

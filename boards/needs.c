@@ -44,7 +44,7 @@ typedef struct operators {
     double add, mul, div, exp, tree;
 } operators;
 
-typedef enum kernel_id { MATMUL, EXPERTS, MLA, GQA, ROWWISE, KERNELS } kernel_id;
+typedef enum kernel_id { MATMUL, MLA, GQA, ROWWISE, KERNELS } kernel_id;
 
 /* What an unrolled loop repeats: `operators` are those of one turn of it. */
 typedef enum multiple {
@@ -74,17 +74,10 @@ static const struct kernel {
                 {[OF_DOT] = {.add = 1, .mul = 2},
                  [OF_PRODUCT] = {.add = 16, .mul = 32},
                  [OF_TREE] = {.tree = 1},
-                 [ONCE] = {.add = SHARED(16, HLS_BIAS_CYCLES), .div = SHARED(16, HLS_QUANTISE_CYCLES) + 1}}},
-    [EXPERTS] = {"fathom_experts",
-                 true,
-                 true,
-                 {[OF_DOT] = {.add = 1, .mul = 2},
-                  [OF_PRODUCT] = {.add = 16, .mul = 32},
-                  [OF_TREE] = {.tree = 1},
-                  [OF_SILU] = {.add = 1, .mul = 1, .div = 1, .exp = 1},
-                  [ONCE] = {.add = SHARED(16, HLS_ROUTE_CYCLES),
-                            .mul = SHARED(16, HLS_ROUTE_CYCLES),
-                            .div = SHARED(16, HLS_QUANTISE_CYCLES) + 1}}},
+                 [OF_SILU] = {.add = 1, .mul = 1, .div = 1, .exp = 1},
+                 [ONCE] = {.add = SHARED(16, HLS_BIAS_CYCLES) + SHARED(16, HLS_ROUTE_CYCLES),
+                           .mul = SHARED(16, HLS_ROUTE_CYCLES),
+                           .div = SHARED(16, HLS_QUANTISE_CYCLES) + 1}}},
     [MLA] = {"fathom_mla",
              true,
              false,
@@ -106,7 +99,7 @@ static const struct kernel {
                  false,
                  false,
                  {[ONCE] = {.add = 4 + SHARED(16, HLS_ADD_CYCLES) + SHARED(16, HLS_ROWWISE_CYCLES),
-                            .mul = 4 + SHARED(16, HLS_ADD_CYCLES) + SHARED(48, HLS_ROWWISE_CYCLES),
+                            .mul = 4 + SHARED(16, HLS_ADD_CYCLES) + SHARED(32, HLS_ROWWISE_CYCLES),
                             .div = 4 + SHARED(16, HLS_QUANTISE_CYCLES),
                             .tree = 1}}},
 };
@@ -125,8 +118,7 @@ static int32_t at_most(int32_t a, int32_t b) {
 }
 
 static int32_t dot_groups(const fa_board_build *d, kernel_id k) {
-    static const int32_t share[KERNELS] = {
-        [MATMUL] = HLS_MATMUL_SHARE, [EXPERTS] = HLS_EXPERTS_SHARE, [MLA] = HLS_MLA_SHARE};
+    static const int32_t share[KERNELS] = {[MATMUL] = HLS_MATMUL_SHARE, [MLA] = HLS_MLA_SHARE};
     return share[k] ? at_most(parts(groups_of(d), share[k]), d->rows * d->ports) : 0;
 }
 
@@ -208,10 +200,10 @@ static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d, kern
     add_buffer(sum, (double)groups * turns, 32, HLS_TILE, BLOCK);
 }
 
-/* pass.h: rows, their codes and scales, sums of codes, and the stream of results; `rows_kept` rows of FP32 for each. */
-static void add_product_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k, double rows_kept) {
+/* pass.h: rows, what gate gave, their codes and scales, sums of codes, and the stream of results. */
+static void add_product_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
     int32_t dots = d->ports * d->rows;
-    add_buffer(sum, d->rows * rows_kept, WORD_BITS, HLS_ROW_WORDS, ULTRA);
+    add_buffer(sum, 2.0 * d->rows, WORD_BITS, HLS_ROW_WORDS, ULTRA);
     add_buffer(sum, d->rows, WORD_BITS, HLS_CODE_WORDS, BLOCK);
     add_buffer(sum, d->rows, 32, MAX_BLOCKS, BLOCK);
     add_buffer(sum, 2.0 * dots, 32, HLS_TILE, BLOCK);
@@ -233,8 +225,7 @@ static void add_page_buffers(fa_resources *sum, const fa_board_build *d) {
 
 static void add_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
     switch (k) {
-    case MATMUL: add_product_buffers(sum, d, k, 1); break;
-    case EXPERTS: add_product_buffers(sum, d, k, 2); break;
+    case MATMUL: add_product_buffers(sum, d, k); break;
     case MLA:
         add_ordered_buffers(sum, d, k);
         add_chunks(sum, d, ULTRA);

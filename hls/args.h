@@ -6,37 +6,26 @@
 #include "hls/build.h"
 
 /* Types: IN const hls_word *, OUT hls_word *, TABLE const int32_t *, I32, I64, F32. */
-#define HLS_MATMUL_ARGS(X, LAST)          \
-    X(matmul, x, IN, READ, "io")          \
-    X(matmul, bias, IN, READ, "io")       \
-    X(matmul, y, OUT, BOTH, "io")         \
-    X(matmul, x_first, I64, SCALAR, 0)    \
-    X(matmul, ldx, I64, SCALAR, 0)        \
-    X(matmul, y_first, I64, SCALAR, 0)    \
-    X(matmul, ldy, I64, SCALAR, 0)        \
-    X(matmul, bias_first, I64, SCALAR, 0) \
-    X(matmul, rows, I32, SCALAR, 0)       \
-    X(matmul, outputs, I32, SCALAR, 0)    \
-    X(matmul, inputs, I32, SCALAR, 0)     \
-    X(matmul, at, I32, SCALAR, 0)         \
-    X(matmul, type, I32, SCALAR, 0)       \
-    X(matmul, w8a8, I32, SCALAR, 0)       \
-    LAST(matmul, has_bias, I32, SCALAR, 0)
-
-#define HLS_EXPERTS_ARGS(X, LAST)           \
-    X(experts, x, IN, READ, "io")           \
-    X(experts, y, OUT, BOTH, "io")          \
-    X(experts, table, TABLE, READ, "table") \
-    X(experts, x_first, I64, SCALAR, 0)     \
-    X(experts, ldx, I64, SCALAR, 0)         \
-    X(experts, y_first, I64, SCALAR, 0)     \
-    X(experts, ldy, I64, SCALAR, 0)         \
-    X(experts, rows, I32, SCALAR, 0)        \
-    X(experts, hidden, I32, SCALAR, 0)      \
-    X(experts, inner, I32, SCALAR, 0)       \
-    X(experts, visited, I32, SCALAR, 0)     \
-    X(experts, w8a8, I32, SCALAR, 0)        \
-    LAST(experts, keep, I32, SCALAR, 0)
+#define HLS_MATMUL_ARGS(X, LAST)           \
+    X(matmul, x, IN, READ, "io")           \
+    X(matmul, bias, IN, READ, "io")        \
+    X(matmul, y, OUT, BOTH, "io")          \
+    X(matmul, table, TABLE, READ, "table") \
+    X(matmul, x_first, I64, SCALAR, 0)     \
+    X(matmul, ldx, I64, SCALAR, 0)         \
+    X(matmul, y_first, I64, SCALAR, 0)     \
+    X(matmul, ldy, I64, SCALAR, 0)         \
+    X(matmul, bias_first, I64, SCALAR, 0)  \
+    X(matmul, op, I32, SCALAR, 0)          \
+    X(matmul, rows, I32, SCALAR, 0)        \
+    X(matmul, outputs, I32, SCALAR, 0)     \
+    X(matmul, inputs, I32, SCALAR, 0)      \
+    X(matmul, at, I32, SCALAR, 0)          \
+    X(matmul, type, I32, SCALAR, 0)        \
+    X(matmul, visited, I32, SCALAR, 0)     \
+    X(matmul, w8a8, I32, SCALAR, 0)        \
+    X(matmul, has_bias, I32, SCALAR, 0)    \
+    LAST(matmul, keep, I32, SCALAR, 0)
 
 #define HLS_MLA_ARGS(X, LAST)            \
     X(mla, q, IN, READ, "io")            \
@@ -136,7 +125,6 @@
 #define HLS_LAST_PARAM(kernel, name, type, kind, bundle) HLS_TYPE_##type name
 
 void HLS_KERNEL(fathom_matmul)(HLS_PORT_PARAMS HLS_MATMUL_ARGS(HLS_PARAM, HLS_LAST_PARAM));
-void HLS_KERNEL(fathom_experts)(HLS_PORT_PARAMS HLS_EXPERTS_ARGS(HLS_PARAM, HLS_LAST_PARAM));
 void HLS_KERNEL(fathom_mla)(HLS_PORT_PARAMS HLS_MLA_ARGS(HLS_PARAM, HLS_LAST_PARAM));
 void HLS_SHARED(fathom_gqa)(HLS_GQA_ARGS(HLS_PARAM, HLS_LAST_PARAM));
 void HLS_SHARED(fathom_rowwise)(HLS_ROWWISE_ARGS(HLS_PARAM, HLS_LAST_PARAM));

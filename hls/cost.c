@@ -1,52 +1,65 @@
-/* Costs of fathom_matmul, fathom_experts and fathom_rowwise. */
+/* Costs of fathom_matmul and fathom_rowwise. */
 #include "hls/cost_parts.h"
+
+/* run_batch: `routes` rows in `passes` passes over a weight. Loading them comes before. */
+static hls_cost product(const hls_build *b, const pass_shape *p, double passes, double routes) {
+    hls_cost c = {.cycles = passes * pass_cycles(b, p),
+                  .weight_bytes = passes * share_bytes(b, p),
+                  .bursts = passes * pass_bursts(b, p)};
+    *(p->quantised ? &c.macs_fp8 : &c.macs_fp32) = routes * (double)p->outputs * (double)p->inputs;
+    return c;
+}
+
+static hls_cost load_rows(double rows, int quantised, int64_t inputs) {
+    double load = copy_cycles((double)inputs) + (quantised ? quantise_cycles((double)inputs) : 0);
+    return (hls_cost){.cycles = rows * load, .io_bytes = 4 * rows * (double)inputs, .bursts = rows};
+}
 
 hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t rows, int64_t outputs, int64_t inputs) {
     int quantised = w8a8 && type == HLS_E4M3;
     /* written as if with a bias, which the shape does not say */
     pass_shape whole = {type, quantised,           b->rows,         0, (int32_t)outputs, (int32_t)inputs,
-                        1,    1 + HLS_BIAS_CYCLES, HLS_MATMUL_SHARE},
-               rest = whole;
-    rest.rows = (double)(rows % b->rows);
+                        1,    1 + HLS_BIAS_CYCLES, HLS_MATMUL_SHARE};
+    pass_shape rest = whole;
     int64_t full = rows / b->rows;
-    double n_whole = (double)full, passes = n_whole + (rest.rows > 0);
-    double load = copy_cycles((double)inputs) + (quantised ? quantise_cycles((double)inputs) : 0);
-    hls_cost c = {.cycles = (double)rows * load + n_whole * pass_cycles(b, &whole)};
-    if (rest.rows > 0) c.cycles += pass_cycles(b, &rest);
-    c.weight_bytes = passes * share_bytes(b, &whole);
-    c.io_bytes = 4.0 * (double)rows * (double)(inputs + outputs);
-    c.bursts = (double)rows + passes * pass_bursts(b, &whole);
-    *(quantised ? &c.macs_fp8 : &c.macs_fp32) = (double)rows * (double)outputs * (double)inputs;
+    rest.rows = (double)(rows % b->rows);
+    hls_cost c = hls_cost_add(load_rows((double)rows, quantised, inputs),
+                              product(b, &whole, (double)full, (double)(rows - rows % b->rows)));
+    if (rest.rows > 0) c = hls_cost_add(c, product(b, &rest, 1, rest.rows));
+    c.io_bytes += 4.0 * (double)(rows * outputs);
     return c;
 }
 
-hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a8, int64_t rows, double passes,
-                          double routes, int64_t hidden, int64_t inner) {
-    hls_cost c = {.cycles = (double)rows * copy_cycles((double)hidden), .io_bytes = 4.0 * (double)(rows * hidden)};
-    if (passes <= 0) return c;
-    double load = copy_cycles((double)hidden) + (w8a8 ? quantise_cycles((double)hidden) : 0);
-    if (w8a8 && types[2] == HLS_E4M3) load += quantise_cycles((double)inner);
-    load += copy_cycles((double)inner); /* from what is kept to what is multiplied */
-    c.cycles += routes * load;
-    for (int i = 0; i < 3; i++) {
-        int quantised = w8a8 && types[i] == HLS_E4M3, down = i == 2;
-        /* keep_inner; add_down reads, adds and writes */
-        pass_shape p = {types[i],
-                        quantised,
-                        routes / passes,
-                        1,
-                        (int32_t)(down ? hidden : inner),
-                        (int32_t)(down ? inner : hidden),
-                        down ? 3 : 1,
-                        down ? 2 + HLS_ROUTE_CYCLES : HLS_SILU_CYCLES,
-                        HLS_EXPERTS_SHARE};
-        c.cycles += passes * pass_cycles(b, &p);
-        c.weight_bytes += passes * share_bytes(b, &p);
-        c.bursts += passes * pass_bursts(b, &p);
-        *(quantised ? &c.macs_fp8 : &c.macs_fp32) += routes * (double)inner * (double)hidden;
+hls_cost hls_cost_gated(const hls_build *b, const hls_weight types[2], int w8a8, double passes, double routes,
+                        int64_t outputs, int64_t inputs) {
+    if (passes <= 0) return (hls_cost){0};
+    hls_cost c = load_rows(routes, w8a8 && (types[0] == HLS_E4M3 || types[1] == HLS_E4M3), inputs);
+    for (int i = 0; i < 2; i++) { /* gate stays, up is multiplied and written */
+        pass_shape p = {types[i],  w8a8 && types[i] == HLS_E4M3, routes / passes, 1, (int32_t)outputs, (int32_t)inputs,
+                        i ? 1 : 0, i ? 1 + HLS_SILU_CYCLES : 1,  HLS_MATMUL_SHARE};
+        c = hls_cost_add(c, product(b, &p, passes, routes));
     }
-    c.io_bytes += 4.0 * routes * 3 * (double)hidden;
-    c.bursts += 2 * routes;
+    c.io_bytes += 4.0 * routes * (double)outputs;
+    return c;
+}
+
+hls_cost hls_cost_routed(const hls_build *b, hls_weight type, int w8a8, int64_t rows, double passes, double routes,
+                         int64_t outputs, int64_t inputs) {
+    hls_cost c = {.cycles = (double)rows * copy_cycles((double)outputs), .io_bytes = 4.0 * (double)(rows * outputs)};
+    if (passes <= 0) return c;
+    int quantised = w8a8 && type == HLS_E4M3;
+    /* a row of y is read, added to, written */
+    pass_shape p = {type,
+                    quantised,
+                    routes / passes,
+                    1,
+                    (int32_t)outputs,
+                    (int32_t)inputs,
+                    3,
+                    2 + HLS_ROUTE_CYCLES,
+                    HLS_MATMUL_SHARE};
+    c = hls_cost_add(c, hls_cost_add(load_rows(routes, quantised, inputs), product(b, &p, passes, routes)));
+    c.io_bytes += 8.0 * routes * (double)outputs;
     return c;
 }
 

@@ -1,5 +1,5 @@
 /* What a launch costs, from the same constants that the pragmas state: the simulator's clock and the planner use nothing
- * else. Each function stands for one kernel; comments in the kernels say at the pragmas which line of cost.c describes them.
+ * else. Each function stands for one kernel, or an op of it; comments in the kernels say at the pragmas which line of cost.c describes them.
  *
  * A launch takes  max(cycles / clock, weight_bytes / weight rate, io_bytes / io rate) + bursts * read latency:  the streams of
  * weights, of activations and pages, and the pipelines overlap; `bursts` are those whose latency nothing hides. The rates are
@@ -37,14 +37,17 @@ static inline hls_cost hls_cost_add(hls_cost a, hls_cost b) {
                       a.bursts + b.bursts, a.macs_fp8 + b.macs_fp8,         a.macs_fp32 + b.macs_fp32};
 }
 
-/* fathom_matmul of [rows, inputs] with a weight [outputs, inputs]. w8a8 counts for E4M3 alone. */
+/* HLS_LINEAR of fathom_matmul: [rows, inputs] with a weight [outputs, inputs]. w8a8 counts for E4M3 alone. */
 hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t rows, int64_t outputs, int64_t inputs);
 
-/* fathom_experts. types: of gate, up, down. `passes`: over the visited experts, the sum of ceil(routes of it / b->rows), that
- * is how often an expert's weights are streamed; `routes`: row-expert pairs. rows: of y. A dense MLP has routes = rows and
- * passes = ceil(rows / b->rows). Both may be expectations. */
-hls_cost hls_cost_experts(const hls_build *b, const hls_weight types[3], int w8a8, int64_t rows, double passes,
-                          double routes, int64_t hidden, int64_t inner);
+/* HLS_GATED and HLS_ROUTED of fathom_matmul. types: of gate and up. `passes`: over the visited experts, the sum of
+ * ceil(routes of it / b->rows), that is how often an expert's weights are streamed; `routes`: row-expert pairs. A dense MLP has
+ * routes = rows and passes = ceil(rows / b->rows). Both may be expectations. rows: of y, that are cleared. outputs, inputs: of
+ * each weight, as much as this unit has of it. */
+hls_cost hls_cost_gated(const hls_build *b, const hls_weight types[2], int w8a8, double passes, double routes,
+                        int64_t outputs, int64_t inputs);
+hls_cost hls_cost_routed(const hls_build *b, hls_weight type, int w8a8, int64_t rows, double passes, double routes,
+                         int64_t outputs, int64_t inputs);
 
 /* fathom_mla for `rows` rows that see `context` cached positions each (a mean is exact up to whole pages). row_bytes: of one
  * cached position of one layer (fa_kv_layout.row_bytes). k_type, v_type: of the weights, which
@@ -57,7 +60,7 @@ hls_cost hls_cost_gqa(const hls_build *b, int32_t row_bytes, int64_t rows, doubl
                       int64_t kv_heads, int64_t head_dim);
 
 /* fathom_rowwise: `rows` rows, of which each reads and writes `values` FP32 values in all (norm: x, weight, y; rope: table row
- * and the vectors twice; add: a, b, y; store: a, b and what is written; combine: each route's row twice and y). */
+ * and the vectors twice; add: a, b, y; store: a, b and what is written). */
 hls_cost hls_cost_rowwise(const hls_build *b, int64_t rows, int64_t values);
 
 #endif

@@ -12,15 +12,18 @@
  *   (hls/layout.h), `type` of hls_weight.
  * - int32 unless said otherwise. Floats are passed by their bits. Limits: HLS_MAX_* of hls/word.h; rows may be 0.
  *
- * fathom_matmul: y[t, n] = x[t, :] . W[n, :] (+ bias[n])
- *   w0.. | x | bias | y | x_first, ldx, y_first, ldy, bias_first (int64) | rows, outputs, inputs, at, type, w8a8, has_bias
- *   bias: FP32 [outputs] from element bias_first of its pointer, read when has_bias. w8a8 counts for E4M3 only: x is quantised.
- *
- * fathom_experts: y[t] = +0, unless `keep`; then for the visited experts in order, for their routes:
- *   y[row] = y[row] + weight * down(silu(gate(x[row])) * up(x[row]))
- *   w0.. | x | y | table | x_first, ldx, y_first, ldy (int64) | rows, hidden, inner, visited, w8a8, keep
+ * fathom_matmul: products with weights, by `op`
+ *   w0.. | x | bias | y | table | x_first, ldx, y_first, ldy, bias_first (int64) | op, rows, outputs, inputs, at, type, visited,
+ *   w8a8, has_bias, keep
+ *   HLS_LINEAR   y[t, n] = x[t, :] . W[n, :] (+ bias[n]) for t < rows, W at `at`; bias: FP32 [outputs] from element bias_first of
+ *                its pointer, read when has_bias. Nothing of `table` is read.
+ *   HLS_GATED    for the visited experts in order, for their routes: y[route] = silu(gate(x[row])) * up(x[row])
+ *   HLS_ROUTED   y[t] = +0 for t < rows, unless `keep`; then for the visited experts in order, for their routes:
+ *                y[row] = y[row] + weight * down(x[route])
  *   table: int32 [visited][HLS_EXPERT_FIELDS], then int32 [routes][2] = row, bits of the weight. Experts in rising id make the
- *   order of each row's sum that of its routes. A dense MLP is one expert with the routes (t, 1.0) of all rows.
+ *   order of each row's sum that of its routes. A dense MLP is one expert with the routes (t, 1.0) of all rows. A unit may have
+ *   any range of the outputs; what GATED gives has a row for each route, which ROUTED reads whole.
+ *   w8a8 counts for E4M3 only: x is quantised.
  *
  * fathom_mla: fa_mla of host/backend/backend.h, whose names these are
  *   w0.. | q | y | pool | table | q_first, ldq, y_first, ldy, kv_first, page_units (int64)
@@ -41,9 +44,7 @@
  *   HLS_ROPE     rotates, in place, `heads` vectors of n elements of row t of y, `stride` apart from y_first + t * ldy;
  *                b: cos and sin, row table[t] of [positions, n] (ldb = n); flag: pairs are interleaved. a is not read.
  *   HLS_ADD      y = a + b
- *   HLS_STORE    a [rows, n], b [rows, n_b] into the cached rows at y; y_first is kv_first; table: int32 [rows][2] = page, row of it
- *   HLS_COMBINE  y[t] = +0, then for k < heads: y[t] = y[t] + weight[k] * a[slot[k]]; table: int32 [rows][heads][2] = slot, bits of
- *                the weight; a slot of -1 ends a row. For experts whose results other units or boards computed. */
+ *   HLS_STORE    a [rows, n], b [rows, n_b] into the cached rows at y; y_first is kv_first; table: int32 [rows][2] = page, row of it */
 #ifndef HLS_KERNELS_H
 #define HLS_KERNELS_H
 
@@ -55,7 +56,9 @@
 
 enum { HLS_KERNEL_ARGS = 64, HLS_MAX_PORTS = 16 };
 
-/* Fields of an expert in the table of fathom_experts; first_route and routes count routes, of all experts together. */
+typedef enum hls_product { HLS_LINEAR = 0, HLS_GATED, HLS_ROUTED } hls_product;
+
+/* Fields of an expert in the table of fathom_matmul; first_route and routes count routes, of all experts together. */
 enum {
     HLS_EXPERT_GATE_AT,
     HLS_EXPERT_UP_AT,
@@ -68,7 +71,7 @@ enum {
     HLS_EXPERT_FIELDS
 };
 
-typedef enum hls_row_op { HLS_NORM = 0, HLS_ROPE, HLS_ADD, HLS_STORE, HLS_COMBINE, HLS_ROW_OPS } hls_row_op;
+typedef enum hls_row_op { HLS_NORM = 0, HLS_ROPE, HLS_ADD, HLS_STORE, HLS_ROW_OPS } hls_row_op;
 
 typedef enum hls_arg_kind {
     HLS_ARG_END = 0,

@@ -6,28 +6,28 @@
 
 #define I32(kernel, name) HLS_VALUE_I32(a[HLS_AT_##kernel##_##name])
 
-hls_cost hls_launch_matmul(const hls_build *b, const uint64_t *args) {
-    const uint64_t *a = args + b->ports;
-    return hls_cost_matmul(b, (hls_weight)I32(matmul, type), I32(matmul, w8a8), I32(matmul, rows), I32(matmul, outputs),
-                           I32(matmul, inputs));
-}
-
-/* Visited experts one by one: their types may differ. y is cleared once, unless kept. */
-hls_cost hls_launch_experts(const hls_build *b, const uint64_t *args) {
-    const uint64_t *a = args + b->ports;
-    const int32_t *table = HLS_VALUE_TABLE(a[HLS_AT_experts_table]);
-    const int64_t hidden = I32(experts, hidden), inner = I32(experts, inner);
-    const hls_weight any[3] = {HLS_E4M3, HLS_E4M3, HLS_E4M3};
+static hls_cost routed_launch(const hls_build *b, const uint64_t *a) {
+    const int32_t *table = HLS_VALUE_TABLE(a[HLS_AT_matmul_table]);
+    const int64_t outputs = I32(matmul, outputs), inputs = I32(matmul, inputs);
+    const int gated = I32(matmul, op) == HLS_GATED, w8a8 = I32(matmul, w8a8);
     hls_cost total = {0};
-    if (!I32(experts, keep)) total = hls_cost_experts(b, any, 0, I32(experts, rows), 0, 0, hidden, inner);
-    for (int32_t v = 0; v < I32(experts, visited); v++) {
+    if (!gated && !I32(matmul, keep)) total = hls_cost_routed(b, HLS_F32, 0, I32(matmul, rows), 0, 0, outputs, inputs);
+    for (int32_t v = 0; v < I32(matmul, visited); v++) { /* one by one: their types may differ */
         const int32_t *f = table + v * HLS_EXPERT_FIELDS;
-        hls_weight types[3];
-        for (int i = 0; i < 3; i++) types[i] = (hls_weight)f[HLS_EXPERT_GATE_TYPE + i];
+        const hls_weight types[2] = {(hls_weight)f[HLS_EXPERT_GATE_TYPE], (hls_weight)f[HLS_EXPERT_UP_TYPE]};
+        const hls_weight down = (hls_weight)f[HLS_EXPERT_DOWN_TYPE];
         int32_t routes = f[HLS_EXPERT_ROUTES], passes = (routes + b->rows - 1) / b->rows;
-        total = hls_cost_add(total, hls_cost_experts(b, types, I32(experts, w8a8), 0, passes, routes, hidden, inner));
+        total = hls_cost_add(total, gated ? hls_cost_gated(b, types, w8a8, passes, routes, outputs, inputs)
+                                          : hls_cost_routed(b, down, w8a8, 0, passes, routes, outputs, inputs));
     }
     return total;
+}
+
+hls_cost hls_launch_matmul(const hls_build *b, const uint64_t *args) {
+    const uint64_t *a = args + b->ports;
+    if (I32(matmul, op) != HLS_LINEAR) return routed_launch(b, a);
+    return hls_cost_matmul(b, (hls_weight)I32(matmul, type), I32(matmul, w8a8), I32(matmul, rows), I32(matmul, outputs),
+                           I32(matmul, inputs));
 }
 
 hls_cost hls_launch_mla(const hls_build *b, const uint64_t *args) {
@@ -69,7 +69,6 @@ hls_cost hls_launch_rowwise(const hls_build *b, const uint64_t *args) {
     const int64_t values[HLS_ROW_OPS] = {[HLS_NORM] = 3 * n,
                                          [HLS_ROPE] = n + 2 * n * heads,
                                          [HLS_ADD] = 3 * n,
-                                         [HLS_STORE] = 2 * (n + I32(rowwise, n_b)),
-                                         [HLS_COMBINE] = n + 2 * n * heads};
+                                         [HLS_STORE] = 2 * (n + I32(rowwise, n_b))};
     return hls_cost_rowwise(b, I32(rowwise, rows), values[I32(rowwise, op)]);
 }

@@ -8,7 +8,6 @@
 /* HLS_AT_kernel_name: the argument's position behind the weight ports. */
 #define HLS_POSITION(kernel, name, type, kind, bundle) HLS_AT_##kernel##_##name,
 enum { HLS_MATMUL_ARGS(HLS_POSITION, HLS_POSITION) HLS_MATMUL_COUNT };
-enum { HLS_EXPERTS_ARGS(HLS_POSITION, HLS_POSITION) HLS_EXPERTS_COUNT };
 enum { HLS_MLA_ARGS(HLS_POSITION, HLS_POSITION) HLS_MLA_COUNT };
 enum { HLS_GQA_ARGS(HLS_POSITION, HLS_POSITION) HLS_GQA_COUNT };
 enum { HLS_ROWWISE_ARGS(HLS_POSITION, HLS_POSITION) HLS_ROWWISE_COUNT };
@@ -23,7 +22,6 @@ enum { HLS_ROWWISE_ARGS(HLS_POSITION, HLS_POSITION) HLS_ROWWISE_COUNT };
 
 /* What a launch costs; hls_kernel.cost. */
 hls_cost hls_launch_matmul(const hls_build *b, const uint64_t *args);
-hls_cost hls_launch_experts(const hls_build *b, const uint64_t *args);
 hls_cost hls_launch_mla(const hls_build *b, const uint64_t *args);
 hls_cost hls_launch_gqa(const hls_build *b, const uint64_t *args);
 hls_cost hls_launch_rowwise(const hls_build *b, const uint64_t *args);

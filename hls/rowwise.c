@@ -39,14 +39,13 @@ static void norm(const row_words x, const row_words weight, int32_t n, float eps
 }
 
 /* y = a + weight * b, or a + b where weight is not used. */
-static void add(const row_words a, const row_words b, int32_t n, int32_t weighted, float weight, row_words y) {
+static void add(const row_words a, const row_words b, int32_t n, row_words y) {
     for (int32_t i = 0; i < (n + 15) / 16; i++) {
 #pragma HLS PIPELINE II = HLS_ROWWISE_CYCLES
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROW_WORDS
         for (int lane = 0; lane < 16; lane++) {
 #pragma HLS UNROLL
-            float product = weight * hls_float(b[i].lane[lane]);
-            float sum = hls_float(a[i].lane[lane]) + (weighted ? product : hls_float(b[i].lane[lane]));
+            float sum = hls_float(a[i].lane[lane]) + hls_float(b[i].lane[lane]);
             y[i].lane[lane] = hls_bits(sum);
         }
     }
@@ -127,23 +126,6 @@ static void store(const row_words x, int32_t n, int32_t type, int32_t at, int32_
     hls_copy(pool, row + scales_at, scale_words, 0, hls_blocks(n));
 }
 
-/* sum = +0, then the rows `slots` names, weighted, one after the other. */
-static void combine(const hls_word *a, int64_t a_first, int64_t lda, const int32_t *slots, int32_t most, int32_t n,
-                    row_words sum, row_words row) {
-    const hls_word zero = {{0}};
-    for (int32_t i = 0; i < (n + 15) / 16; i++) {
-#pragma HLS PIPELINE II = 1
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_ROW_WORDS
-        sum[i] = zero;
-    }
-    for (int32_t k = 0; k < most; k++) {
-#pragma HLS LOOP_TRIPCOUNT min = 1 max = 16
-        if (slots[2 * k] < 0) break;
-        hls_load(row, 8 * hls_blocks(n), a, a_first + slots[2 * k] * lda, n);
-        add(sum, row, n, 1, hls_float((uint32_t)slots[2 * k + 1]), sum);
-    }
-}
-
 void HLS_SHARED(fathom_rowwise)(const hls_word *a, const hls_word *b, hls_word *y, const int32_t *table,
                                 int64_t a_first, int64_t lda, int64_t b_first, int64_t ldb, int64_t y_first,
                                 int64_t ldy, int64_t page_units, int32_t op, int32_t rows, int32_t n, int32_t n_b,
@@ -178,7 +160,7 @@ void HLS_SHARED(fathom_rowwise)(const hls_word *a, const hls_word *b, hls_word *
         } else if (op == HLS_ADD) {
             hls_load(one, words, a, a_first + t * lda, n);
             hls_load(two, words, b, b_first + t * ldb, n);
-            add(one, two, n, 0, 0.0f, one);
+            add(one, two, n, one);
             hls_copy(y, out, one, 0, n);
         } else if (op == HLS_STORE) {
             int64_t row = y_first + table[2 * t] * page_units + (int64_t)table[2 * t + 1] * row_units;
@@ -186,9 +168,6 @@ void HLS_SHARED(fathom_rowwise)(const hls_word *a, const hls_word *b, hls_word *
             hls_load(two, 8 * hls_blocks(n_b), b, b_first + t * ldb, n_b);
             store(one, n, a_type, a_at, a_scales, y, row);
             store(two, n_b, b_type, b_at, b_scales, y, row);
-        } else {
-            combine(a, a_first, lda, &table[2 * (int64_t)t * heads], heads, n, one, two);
-            hls_copy(y, out, one, 0, n);
         }
     }
 }

@@ -12,11 +12,6 @@ static void run_matmul(const uint64_t *args) {
     HLS_KERNEL(fathom_matmul)(HLS_EACH_PORT(PASS_PORT) HLS_MATMUL_ARGS(PASS, PASS_LAST));
 }
 
-static void run_experts(const uint64_t *args) {
-    const uint64_t *scalars = args + HLS_PORTS;
-    HLS_KERNEL(fathom_experts)(HLS_EACH_PORT(PASS_PORT) HLS_EXPERTS_ARGS(PASS, PASS_LAST));
-}
-
 static void run_mla(const uint64_t *args) {
     const uint64_t *scalars = args + HLS_PORTS;
     HLS_KERNEL(fathom_mla)(HLS_EACH_PORT(PASS_PORT) HLS_MLA_ARGS(PASS, PASS_LAST));
@@ -45,11 +40,6 @@ const hls_kernel HLS_KERNEL(hls_kernels)[] = {
      {HLS_EACH_PORT(PORT_LINE) HLS_MATMUL_ARGS(LINE, LINE)},
      run_matmul,
      hls_launch_matmul},
-    {"fathom_experts",
-     HLS_PORTS + HLS_EXPERTS_COUNT,
-     {HLS_EACH_PORT(PORT_LINE) HLS_EXPERTS_ARGS(LINE, LINE)},
-     run_experts,
-     hls_launch_experts},
     {"fathom_mla",
      HLS_PORTS + HLS_MLA_COUNT,
      {HLS_EACH_PORT(PORT_LINE) HLS_MLA_ARGS(LINE, LINE)},

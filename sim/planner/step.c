@@ -164,25 +164,41 @@ static fa_launches attention(const fa_plan_step *s, const fa_plan_op *w, const h
     return (fa_launches){.unit = cost, .units = boards_at(s, w) * (double)units, .pipelines = FA_LIMIT_ATTENTION};
 }
 
-/* Whole experts lie on units: the unit with the most passes is waited for. */
-static fa_launches experts(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, fa_spent *spent) {
-    int32_t bins = s->ways * s->board->build.units;
-    fa_load load = fa_routes_load(s->routes, s->rows, b->rows, bins, s->resident);
+/* What the visited experts of one board ask of it: `passes` over their weights for `routes` rows, which are added to `rows` rows;
+ * of `boards` boards that do as much. */
+typedef struct fa_visits {
+    double passes, routes, boards;
+    int64_t rows;
+} fa_visits;
+
+/* Whole experts lie on boards: the board with the most passes is waited for. Routes of several boards get a row each. */
+static fa_visits visits_of(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, fa_spent *spent) {
+    if (w->kind == FA_PLAN_MLP)
+        return (fa_visits){(double)share_of(s->rows, b->rows), s->rows, boards_at(s, w), s->rows};
+    fa_load load = fa_routes_load(s->routes, s->rows, b->rows, s->ways, s->resident);
     fetch(s, w, load.absent, spent);
-    const hls_weight types[3] = {w->type, w->type, w->type};
-    double routes = (double)s->rows * s->model->top_k;
-    int64_t results =
-        bins > 1 ? (int64_t)ceil(routes * load.busiest) : s->rows; /* spread: each route has a row of its own */
-    hls_cost cost = hls_cost_experts(b, types, s->w8a8, results, load.passes * load.busiest, routes * load.busiest,
-                                     w->inputs, w->outputs);
-    return (fa_launches){.unit = cost, .units = 1 / load.busiest, .pipelines = FA_LIMIT_MATMUL};
+    double routes = (double)s->rows * s->model->top_k * load.busiest;
+    return (fa_visits){.passes = load.passes * load.busiest,
+                       .routes = routes,
+                       .boards = 1 / load.busiest,
+                       .rows = s->ways > 1 ? (int64_t)ceil(routes) : s->rows};
 }
 
-static fa_launches mlp(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b) {
-    const hls_weight types[3] = {w->type, w->type, w->type};
-    hls_cost cost = hls_cost_experts(b, types, s->w8a8, s->rows, (double)share_of(s->rows, b->rows), s->rows, w->inputs,
-                                     w->outputs);
-    return (fa_launches){.unit = cost, .units = 1, .pipelines = FA_LIMIT_MATMUL};
+/* Gate and up, then down, each on all units of a board (host/backend/board/experts.c). */
+static fa_launches gated(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, const fa_visits *v) {
+    const hls_weight types[2] = {w->type, w->type};
+    int64_t units = units_at(s, w->outputs);
+    return (fa_launches){.unit = hls_cost_gated(b, types, s->w8a8, v->passes, v->routes, w->outputs / units, w->inputs),
+                         .units = v->boards * (double)units,
+                         .pipelines = FA_LIMIT_MATMUL};
+}
+
+static fa_launches routed(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, const fa_visits *v) {
+    int64_t units = units_at(s, w->inputs);
+    return (fa_launches){
+        .unit = hls_cost_routed(b, w->type, s->w8a8, v->rows, v->passes, v->routes, w->inputs / units, w->outputs),
+        .units = v->boards * (double)units,
+        .pipelines = FA_LIMIT_MATMUL};
 }
 
 /* On the first unit of a board. */
@@ -193,19 +209,11 @@ static fa_launches rowwise(const fa_plan_step *s, const fa_plan_op *w, const hls
                          .pipelines = FA_LIMIT_ROWWISE};
 }
 
-static fa_launches launches_of(const fa_plan_step *s, const fa_plan_op *w, fa_spent *spent) {
-    hls_build b = build_of(s);
-    switch (w->kind) {
-    case FA_PLAN_MATMUL: return matmul(s, w, &b);
-    case FA_PLAN_EXPERTS: return experts(s, w, &b, spent);
-    case FA_PLAN_MLP: return mlp(s, w, &b);
-    case FA_PLAN_ATTENTION: return attention(s, w, &b);
-    case FA_PLAN_ROWWISE: break;
-    }
-    return rowwise(s, w, &b);
-}
-
-static void spend_launches(const fa_plan_step *s, const fa_launches *l, fa_spent *spent) {
+static void spend_launches(const fa_plan_step *s, const fa_plan_op *w, fa_launches given, fa_spent *spent) {
+    fa_launches *l = &given;
+    if (s->code_bytes > 0) l->unit.weight_bytes *= s->code_bytes;
+    if (s->on_chip) l->unit.io_bytes = 0;
+    if (s->on_chip && w->kind == FA_PLAN_ROWWISE) l->unit.bursts = 0;
     double kernel = sim_launch_seconds(s->board, &l->unit);
     spent->seconds += fa_launch_parts(s->board, &l->unit, l->pipelines, spent->by);
     spent->cycles += kernel * s->board->build.clock_hz;
@@ -219,26 +227,18 @@ static void spend_launches(const fa_plan_step *s, const fa_launches *l, fa_spent
     spent->joules += sim_launch_joules(s->board, &l->unit) * l->units;
 }
 
-/* HLS_COMBINE on one unit: `rows` rows, each the sum of `terms` others. */
-static void combine(const fa_plan_step *s, int64_t rows, int64_t terms, fa_spent *spent) {
-    hls_build b = sim_build(s->board);
-    fa_launches l = {.unit = hls_cost_rowwise(&b, rows, (2 * terms + 1) * s->model->hidden),
-                     .units = 1,
-                     .pipelines = FA_LIMIT_ROWWISE};
-    spend_launches(s, &l, spent);
-}
-
-/* Where a board's experts lie on several units, each writes what its routes give to rows of their own: copies of x before (one
- * row is read in place), the sum in the order of the routes after (host/backend/board/experts.c). */
 static void run(const fa_plan_step *s, const fa_plan_op *w, fa_spent *spent) {
-    bool spread = w->kind == FA_PLAN_EXPERTS && s->board->build.units > 1 && s->ways == 1;
-    if (spread && s->rows > 1) combine(s, (int64_t)s->rows * s->model->top_k, 1, spent);
-    fa_launches l = launches_of(s, w, spent);
-    if (s->code_bytes > 0) l.unit.weight_bytes *= s->code_bytes;
-    if (s->on_chip) l.unit.io_bytes = 0;
-    if (s->on_chip && w->kind == FA_PLAN_ROWWISE) l.unit.bursts = 0;
-    spend_launches(s, &l, spent);
-    if (spread) combine(s, s->rows, s->model->top_k, spent);
+    const hls_build b = build_of(s);
+    switch (w->kind) {
+    case FA_PLAN_MATMUL: spend_launches(s, w, matmul(s, w, &b), spent); return;
+    case FA_PLAN_ATTENTION: spend_launches(s, w, attention(s, w, &b), spent); return;
+    case FA_PLAN_ROWWISE: spend_launches(s, w, rowwise(s, w, &b), spent); return;
+    case FA_PLAN_EXPERTS:
+    case FA_PLAN_MLP: break;
+    }
+    fa_visits v = visits_of(s, w, &b, spent);
+    spend_launches(s, w, gated(s, w, &b, &v), spent);
+    spend_launches(s, w, routed(s, w, &b, &v), spent);
 }
 
 void fa_plan_step_ops(const fa_plan_step *s, const fa_plan_ops *list, fa_spent *spent, fa_plan_step_watch *watch,

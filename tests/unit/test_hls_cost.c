@@ -10,7 +10,7 @@ enum { TRIALS = 3000 };
 
 /* A launch of any kernel, as a line of numbers. */
 typedef struct work {
-    int kernel; /* 0 matmul, 1 experts, 2 mla, 3 gqa, 4 rowwise */
+    int kernel; /* 0 matmul, 1 gated, 2 routed, 3 mla, 4 gqa, 5 rowwise */
     int w8a8;
     hls_weight type;
     int64_t rows, outputs, inputs, heads, kv_heads, dim, rank, rope, passes;
@@ -27,7 +27,7 @@ static int32_t one_of(check_rng *rng, int n) { /* 1, 2, .. 2^(n - 1) */
 
 static work any_work(check_rng *rng) {
     static const hls_weight types[3] = {HLS_E4M3, HLS_BF16, HLS_F32};
-    work w = {.kernel = (int)between(rng, 0, 4), .w8a8 = (int)between(rng, 0, 1), .type = types[between(rng, 0, 2)]};
+    work w = {.kernel = (int)between(rng, 0, 5), .w8a8 = (int)between(rng, 0, 1), .type = types[between(rng, 0, 2)]};
     w.rows = between(rng, 1, 20);
     w.outputs = between(rng, 1, 8000);
     w.inputs = between(rng, 1, 8000);
@@ -48,15 +48,16 @@ static hls_build any_build(check_rng *rng) {
 }
 
 static hls_cost cost_of(const hls_build *b, const work *w) {
-    const hls_weight types[3] = {w->type, w->type, w->type};
+    const hls_weight types[2] = {w->type, w->type};
     double passes = ceil((double)w->rows / b->rows);
     switch (w->kernel) {
     case 0: return hls_cost_matmul(b, w->type, w->w8a8, w->rows, w->outputs, w->inputs);
-    case 1: return hls_cost_experts(b, types, w->w8a8, w->rows, passes, (double)w->rows, w->inputs, w->outputs);
-    case 2:
+    case 1: return hls_cost_gated(b, types, w->w8a8, passes, (double)w->rows, w->outputs, w->inputs);
+    case 2: return hls_cost_routed(b, w->type, w->w8a8, w->rows, passes, (double)w->rows, w->outputs, w->inputs);
+    case 3:
         return hls_cost_mla(b, w->type, w->type, (int32_t)(4 * (w->rank + w->rope)), w->rows, w->context, w->heads,
                             w->dim, w->rope, w->dim, w->rank);
-    case 3:
+    case 4:
         return hls_cost_gqa(b, (int32_t)(8 * w->kv_heads * w->dim), w->rows, w->context, w->heads, w->kv_heads, w->dim);
     default: return hls_cost_rowwise(b, w->rows, w->inputs);
     }
@@ -72,7 +73,7 @@ static void costs_never_beat_the_lanes_and_ports(void *arg) {
         double lanes = (double)b.ports * b.port_bytes * b.rows;
         CHECK(c.cycles >= c.macs_fp8 / lanes, "kernel %d: %g cycles for %g FP8 products", w.kernel, c.cycles,
               c.macs_fp8);
-        int loops = w.kernel == 2 || w.kernel == 3 ? 2 : 1; /* scores and values at the same time */
+        int loops = w.kernel == 3 || w.kernel == 4 ? 2 : 1; /* scores and values at the same time */
         CHECK(c.cycles >= c.macs_fp32 / (loops * b.lanes_fp32), "kernel %d: %g cycles for %g FP32 products", w.kernel,
               c.cycles, c.macs_fp32);
         double ports = (double)b.ports * b.port_bytes;
@@ -138,13 +139,16 @@ static void a_launch_costs_what_its_shape_costs(void *arg) {
     CHECK(!memcmp(&got, &want, sizeof got), "%g cycles, planned %g", got.cycles, want.cycles);
 
     int32_t table[HLS_EXPERT_FIELDS] = {0, 0, 0, HLS_E4M3, HLS_E4M3, HLS_E4M3, 0, 9};
-    const hls_weight types[3] = {HLS_E4M3, HLS_E4M3, HLS_E4M3};
-    memset(args, 0, sizeof args);
-    a[HLS_AT_experts_table] = (uint64_t)(uintptr_t)table, a[HLS_AT_experts_rows] = 9, a[HLS_AT_experts_hidden] = 700;
-    a[HLS_AT_experts_inner] = 300, a[HLS_AT_experts_visited] = 1, a[HLS_AT_experts_w8a8] = 1;
-    got = hls_kernel_find(4, "fathom_experts")->cost(&b, args),
-    want = hls_cost_experts(&b, types, 1, 9, 3, 9, 700, 300);
-    CHECK(fabs(got.cycles / want.cycles - 1) < 1e-9, "%g cycles, planned %g", got.cycles, want.cycles);
+    const hls_weight types[2] = {HLS_E4M3, HLS_E4M3};
+    a[HLS_AT_matmul_table] = (uint64_t)(uintptr_t)table, a[HLS_AT_matmul_visited] = 1;
+    a[HLS_AT_matmul_op] = HLS_GATED;
+    got = hls_kernel_find(4, "fathom_matmul")->cost(&b, args);
+    want = hls_cost_gated(&b, types, 1, 3, 9, 500, 700);
+    CHECK(fabs(got.cycles / want.cycles - 1) < 1e-9, "gated: %g cycles, planned %g", got.cycles, want.cycles);
+    a[HLS_AT_matmul_op] = HLS_ROUTED;
+    got = hls_kernel_find(4, "fathom_matmul")->cost(&b, args);
+    want = hls_cost_routed(&b, HLS_E4M3, 1, 9, 3, 9, 500, 700);
+    CHECK(fabs(got.cycles / want.cycles - 1) < 1e-9, "routed: %g cycles, planned %g", got.cycles, want.cycles);
 
     int32_t places[6] = {99, 4, 99, 4, 0, 1};
     memset(args, 0, sizeof args);

@@ -1,4 +1,4 @@
-/* fathom_matmul and fathom_experts by themselves: every build, type and edge of tiles, blocks and batches of rows gives the
+/* fathom_matmul by itself, matmuls and experts: every build, type and edge of tiles, blocks and batches of rows gives the
  * reference's bits. */
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +60,10 @@ static void run_matmul(const matmul_shape *s, const hls_variant *v, fa_arena *a)
     hls_set(&c, "type", hls_type(s->type));
     hls_set(&c, "w8a8", s->numerics == FA_W8A8);
     hls_set(&c, "has_bias", s->bias);
+    hls_set(&c, "op", HLS_LINEAR);
+    hls_set_pointer(&c, "table", NULL);
+    hls_set(&c, "visited", 0);
+    hls_set(&c, "keep", 0);
     hls_run(&c);
     hls_check_equal(&my, out->host);
     hls_reference_free(in);
@@ -107,23 +111,34 @@ static int32_t make_table(const experts_shape *s, const int32_t *ids, const floa
     return visited;
 }
 
+/* Both launches: what gate and up give into `inner`, that into y. */
 static void launch_experts(const experts_shape *s, const hls_variant *v, const hls_memory *m, const hls_matrix *x,
-                           const hls_matrix *y, const int32_t *table, int32_t visited, bool keep) {
-    hls_call c = hls_call_make(v, "fathom_experts", m);
-    hls_set_pointer(&c, "x", x->words);
-    hls_set_pointer(&c, "y", y->words);
-    hls_set_pointer(&c, "table", table);
-    hls_set(&c, "x_first", x->first);
-    hls_set(&c, "ldx", x->ld);
-    hls_set(&c, "y_first", y->first);
-    hls_set(&c, "ldy", y->ld);
-    hls_set(&c, "rows", s->rows);
-    hls_set(&c, "hidden", s->hidden);
-    hls_set(&c, "inner", s->inner);
-    hls_set(&c, "visited", visited);
-    hls_set(&c, "w8a8", s->numerics == FA_W8A8);
-    hls_set(&c, "keep", keep);
-    hls_run(&c);
+                           const hls_matrix *inner, const hls_matrix *y, const int32_t *table, int32_t visited,
+                           bool keep) {
+    for (int routed = 0; routed < 2; routed++) {
+        const hls_matrix *from = routed ? inner : x, *to = routed ? y : inner;
+        hls_call c = hls_call_make(v, "fathom_matmul", m);
+        hls_set_pointer(&c, "x", from->words);
+        hls_set_pointer(&c, "y", to->words);
+        hls_set_pointer(&c, "table", table);
+        hls_set(&c, "x_first", from->first);
+        hls_set(&c, "ldx", from->ld);
+        hls_set(&c, "y_first", to->first);
+        hls_set(&c, "ldy", to->ld);
+        hls_set(&c, "op", routed ? HLS_ROUTED : HLS_GATED);
+        hls_set(&c, "rows", s->rows);
+        hls_set(&c, "outputs", routed ? s->hidden : s->inner);
+        hls_set(&c, "inputs", routed ? s->inner : s->hidden);
+        hls_set(&c, "visited", visited);
+        hls_set(&c, "w8a8", s->numerics == FA_W8A8);
+        hls_set(&c, "keep", keep);
+        hls_set_pointer(&c, "bias", NULL);
+        hls_set(&c, "bias_first", 0);
+        hls_set(&c, "has_bias", 0);
+        hls_set(&c, "at", 0);
+        hls_set(&c, "type", 0);
+        hls_run(&c);
+    }
 }
 
 static void run_experts(const experts_shape *s, const hls_variant *v, fa_arena *a) {
@@ -163,12 +178,13 @@ static void run_experts(const experts_shape *s, const hls_variant *v, fa_arena *
     hls_reference(&op);
 
     hls_matrix mx = hls_matrix_make(a, x, s->rows, s->hidden, 5, 2),
-               my = hls_matrix_make(a, NULL, s->rows, s->hidden, 9, 3);
+               my = hls_matrix_make(a, NULL, s->rows, s->hidden, 9, 3),
+               inner = hls_matrix_make(a, NULL, s->rows * s->top_k, s->inner, 3, 1);
     for (int part = 0; part < 2; part++) { /* the first expert, then the others onto its results */
         int32_t some[MAX_EXPERTS * HLS_EXPERT_FIELDS + 2 * MAX_ROUTES], n = part ? visited - 1 : 1;
         memcpy(some, table + part * HLS_EXPERT_FIELDS, (size_t)n * HLS_EXPERT_FIELDS * 4);
         memcpy(some + n * HLS_EXPERT_FIELDS, table + visited * HLS_EXPERT_FIELDS, 8 * MAX_ROUTES);
-        launch_experts(s, v, &m, &mx, &my, some, n, part);
+        launch_experts(s, v, &m, &mx, &inner, &my, some, n, part);
     }
     hls_check_equal(&my, out->host);
     hls_reference_free(in);

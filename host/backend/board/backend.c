@@ -77,25 +77,17 @@ static fa_status settle(fa_backend *base, const fa_progress *progress, fa_error 
 
 /* ---- reserve ---- */
 
-/* What experts on several units need. */
+/* What experts need between their launches. */
 static fa_status alloc_routes(fa_board_backend *b, fa_error *e) {
     const fa_limits *l = &b->limits;
     size_t routes = (size_t)l->max_rows * (size_t)(l->max_top_k > 1 ? l->max_top_k : 1);
     free(b->first_route);
-    free(b->slot_of);
     b->first_route = calloc((size_t)l->max_experts + 1, sizeof *b->first_route);
-    b->slot_of = calloc(routes + 1, sizeof *b->slot_of);
-    if (!b->first_route || !b->slot_of) return fa_fail(e, FA_ENOMEM, "%s: no memory for routes", b->base.name);
-    if (b->units == 1) return FA_OK;
-    fa_device_buffer **both[] = {&b->gathered, &b->routed};
-    fa_status s = FA_OK;
-    b->routed_ld = (l->max_cols + 15) / 16 * 16;
-    for (int i = 0; i < 2 && !s; i++) {
-        if (*both[i]) b->device->free(b->device, *both[i]);
-        *both[i] = NULL;
-        s = board_io_alloc(b, routes * (size_t)b->routed_ld * sizeof(float), both[i], e);
-    }
-    return s;
+    if (!b->first_route) return fa_fail(e, FA_ENOMEM, "%s: no memory for routes", b->base.name);
+    b->inner_ld = (l->max_inner + 15) / 16 * 16;
+    if (b->inner) b->device->free(b->device, b->inner);
+    b->inner = NULL;
+    return b->inner_ld ? board_io_alloc(b, routes * (size_t)b->inner_ld * sizeof(float), &b->inner, e) : FA_OK;
 }
 
 static fa_status reserve(fa_backend *base, const fa_limits *limits, fa_error *e) {
@@ -254,7 +246,7 @@ static fa_status timeline(fa_backend *base, const char *path, fa_error *e) {
 
 static size_t held_bytes(const fa_backend *base) {
     const fa_board_backend *b = (const fa_board_backend *)base;
-    return b->buffer_bytes + b->tables.bytes + (b->routed ? b->gathered->bytes + b->routed->bytes : 0);
+    return b->buffer_bytes + b->tables.bytes + (b->inner ? b->inner->bytes : 0);
 }
 
 static void close_board(fa_backend *base) {
@@ -262,10 +254,8 @@ static void close_board(fa_backend *base) {
     fa_device *d = b->device;
     board_weights_close(b);
     board_tables_close(b);
-    if (b->gathered) d->free(d, b->gathered);
-    if (b->routed) d->free(d, b->routed);
+    if (b->inner) d->free(d, b->inner);
     free(b->first_route);
-    free(b->slot_of);
     free(b->verify);
     d->close(d);
     free(b);

@@ -1,6 +1,6 @@
-/* Experts: an expert lies whole on one unit. Where all that a step visits are on one unit, its kernel adds them up. Else each unit
- * writes the result of each of its routes to a row of its own (a slot; units have neighbouring slots), and unit 0 adds the slots of
- * each row in the order of its routes: the same sums, since +0 + 1 * v is v wherever it is added afterwards. */
+/* Experts, in two launches on each unit that has part of them: gate and up give a row of inner values for each route, of which
+ * each unit writes its columns; down adds these up, for its columns of y, in the order of the routes. So all units work on every
+ * expert, and no sum is cut. Routes are counted expert by expert, those of an expert in the order of the rows. */
 #include <string.h>
 
 #include "host/backend/board/state.h"
@@ -18,10 +18,6 @@ static float weight_of(const fa_experts *x, int64_t t, int k) {
     return x->ids ? x->weights[t * x->top_k + k] : 1.0f;
 }
 
-static int32_t unit_of(const fa_expert *expert) {
-    return board_weight_of(&expert->gate)->slice[0].unit;
-}
-
 /* Routes of each expert into first_route[0 .. n - 1]. */
 static void count_routes(const fa_board_backend *b, const fa_experts *x, int n) {
     memset(b->first_route, 0, (size_t)n * sizeof(int32_t));
@@ -29,19 +25,28 @@ static void count_routes(const fa_board_backend *b, const fa_experts *x, int n) 
         for (int k = 0; k < top_k_of(x) && id_of(x, t, k) >= 0; k++) b->first_route[id_of(x, t, k)]++;
 }
 
-/* True when a visited expert's weights are not together, or not in the segment of the others. */
+/* The first visited expert; the first of all when there is none. */
+static const fa_expert *first_visited(const fa_board_backend *b, const fa_experts *x, int n) {
+    for (int i = 0; i < n; i++)
+        if (b->first_route[i]) return &x->experts[i];
+    return x->experts;
+}
+
+static bool same_units(const board_weight *a, const board_weight *b) {
+    return a->n_slices == b->n_slices && a->slice[0].segment == b->slice[0].segment &&
+           a->slice[0].unit == b->slice[0].unit;
+}
+
+/* True when the visited experts' weights are not all on the units that those of the first are on, gate and up together. */
 static bool scattered(const fa_board_backend *b, const fa_experts *x, int n) {
-    int32_t segment = -1;
-    for (int i = 0; i < n; i++) {
-        if (!b->first_route[i]) continue;
-        const fa_weight *w[3] = {&x->experts[i].gate, &x->experts[i].up, &x->experts[i].down};
-        for (int m = 0; m < 3; m++) {
-            const board_weight *bw = board_weight_of(w[m]);
-            if (segment < 0) segment = bw->slice[0].segment;
-            if (bw->n_slices > 1 || bw->slice[0].segment != segment || bw->slice[0].unit != unit_of(&x->experts[i]))
-                return true;
-        }
-    }
+    const fa_expert *first = first_visited(b, x, n);
+    const board_weight *gate = board_weight_of(&first->gate), *down = board_weight_of(&first->down);
+    if (gate->slice[0].segment != down->slice[0].segment) return true;
+    for (int i = 0; i < n; i++)
+        if (b->first_route[i] && (!same_units(gate, board_weight_of(&x->experts[i].gate)) ||
+                                  !same_units(gate, board_weight_of(&x->experts[i].up)) ||
+                                  !same_units(down, board_weight_of(&x->experts[i].down))))
+            return true;
     return false;
 }
 
@@ -55,95 +60,86 @@ static fa_status gather_weights(fa_board_backend *b, const fa_experts *x, int n,
     for (int i = 0; i < 3 * n; i++) {
         const fa_expert *expert = &x->experts[i / 3];
         weights[i] = i % 3 == 0 ? &expert->gate : i % 3 == 1 ? &expert->up : &expert->down;
-        wanted[i] = i / 3 % b->units;
+        wanted[i] = board_expert_units(b, weights[i]);
     }
     return board_bring_together(b, weights, wanted, 3 * n, e);
 }
 
-/* A visited expert in the table of its unit. */
-static void fill_expert(const fa_expert *expert, int32_t first, int32_t routes, int32_t *field) {
-    const board_weight *gate = board_weight_of(&expert->gate), *up = board_weight_of(&expert->up),
-                       *down = board_weight_of(&expert->down);
-    field[HLS_EXPERT_GATE_AT] = gate->slice[0].at;
-    field[HLS_EXPERT_UP_AT] = up->slice[0].at;
-    field[HLS_EXPERT_DOWN_AT] = down->slice[0].at;
-    field[HLS_EXPERT_GATE_TYPE] = (int32_t)gate->type;
-    field[HLS_EXPERT_UP_TYPE] = (int32_t)up->type;
-    field[HLS_EXPERT_DOWN_TYPE] = (int32_t)down->type;
+/* The slice that a unit has of a weight, or NULL. */
+static const board_slice *slice_on(const fa_weight *w, int32_t unit) {
+    const board_weight *bw = board_weight_of(w);
+    for (int i = 0; i < bw->n_slices; i++)
+        if (bw->slice[i].unit == unit) return &bw->slice[i];
+    return NULL;
+}
+
+static int32_t at_on(const fa_weight *w, int32_t unit) {
+    const board_slice *s = slice_on(w, unit);
+    return s ? s->at : 0;
+}
+
+/* A visited expert in the table of a unit. */
+static void fill_expert(const fa_expert *expert, int32_t unit, int32_t first, int32_t routes, int32_t *field) {
+    field[HLS_EXPERT_GATE_AT] = at_on(&expert->gate, unit);
+    field[HLS_EXPERT_UP_AT] = at_on(&expert->up, unit);
+    field[HLS_EXPERT_DOWN_AT] = at_on(&expert->down, unit);
+    field[HLS_EXPERT_GATE_TYPE] = (int32_t)board_weight_of(&expert->gate)->type;
+    field[HLS_EXPERT_UP_TYPE] = (int32_t)board_weight_of(&expert->up)->type;
+    field[HLS_EXPERT_DOWN_TYPE] = (int32_t)board_weight_of(&expert->down)->type;
     field[HLS_EXPERT_FIRST_ROUTE] = first;
     field[HLS_EXPERT_ROUTES] = routes;
 }
 
-/* The table of one unit: its visited experts in rising order; first_route[i] becomes the place of expert i's next route. */
-static bool plan_unit(fa_board_backend *b, const fa_experts *x, int n, int32_t unit, board_plan *p) {
-    int32_t visited = 0, routes = 0;
-    for (int i = 0; i < n; i++)
-        if (b->first_route[i] && unit_of(&x->experts[i]) == unit) {
-            visited++;
-            routes += b->first_route[i];
-        }
-    p->visited[unit] = visited;
-    p->routes[unit] = routes;
-    int32_t *table =
-        board_table_routes(&b->tables, (int64_t)visited * HLS_EXPERT_FIELDS + 2 * (int64_t)routes, &p->experts[unit]);
-    if (!table) return false;
-    int32_t first = 0, *field = table, *pairs = table + visited * HLS_EXPERT_FIELDS, slot = 0;
+/* The pairs of all routes; first_route[i], the routes of expert i, becomes the place of its next. */
+static void fill_routes(const fa_board_backend *b, const fa_experts *x, int n, int32_t *pairs) {
+    int32_t first = 0;
     for (int i = 0; i < n; i++) {
         int32_t count = b->first_route[i];
-        if (!count || unit_of(&x->experts[i]) != unit) continue;
-        fill_expert(&x->experts[i], first, count, field);
-        field += HLS_EXPERT_FIELDS;
         b->first_route[i] = first;
         first += count;
     }
     for (int64_t t = 0; t < x->rows; t++)
         for (int k = 0; k < top_k_of(x) && id_of(x, t, k) >= 0; k++) {
-            int32_t id = id_of(x, t, k);
-            if (unit_of(&x->experts[id]) != unit) continue;
-            float weight = p->spread ? 1.0f : weight_of(x, t, k);
-            int32_t *pair = pairs + 2 * b->first_route[id]++;
-            b->slot_of[t * top_k_of(x) + k] = p->first_slot[unit] + slot;
-            pair[0] = p->spread ? slot++ : (int32_t)t;
+            float weight = weight_of(x, t, k);
+            int32_t *pair = pairs + 2 * b->first_route[id_of(x, t, k)]++;
+            pair[0] = (int32_t)t;
             memcpy(&pair[1], &weight, sizeof weight);
         }
-    return true;
 }
 
-/* gather: the row of each slot; combine: the slots of each row. */
-static bool plan_slots(fa_board_backend *b, const fa_experts *x, board_plan *p) {
-    const float one = 1.0f;
-    int top_k = top_k_of(x);
-    int32_t *gather = board_table_routes(&b->tables, 2 * (int64_t)p->slots, &p->gather);
-    int32_t *combine = gather ? board_table_routes(&b->tables, 2 * x->rows * top_k, &p->combine) : NULL;
-    if (!combine) return false;
-    for (int64_t t = 0; t < x->rows; t++) {
-        bool open = true;
-        for (int k = 0; k < top_k; k++) {
-            int32_t *pair = combine + 2 * (t * top_k + k), slot = -1;
-            open = open && id_of(x, t, k) >= 0;
-            if (open) {
-                slot = b->slot_of[t * top_k + k];
-                gather[2 * slot] = (int32_t)t;
-                memcpy(&gather[2 * slot + 1], &one, sizeof one);
-            }
-            float weight = open ? weight_of(x, t, k) : 0.0f;
-            pair[0] = slot;
-            memcpy(&pair[1], &weight, sizeof weight);
+/* A table for each unit that has part of a weight: where its experts lie differs, the routes do not. */
+static bool fill_tables(fa_board_backend *b, const fa_experts *x, int n, board_plan *p) {
+    int32_t routes = 0, *pairs[BOARD_MAX_UNITS] = {0}, *filled = NULL;
+    for (int i = 0; i < n; i++) routes += b->first_route[i];
+    for (int32_t unit = 0; unit < b->units; unit++) {
+        if (!((p->in_units | p->out_units) >> unit & 1)) continue;
+        int64_t ints = (int64_t)p->visited * HLS_EXPERT_FIELDS + 2 * (int64_t)routes;
+        int32_t *field = board_table_routes(&b->tables, ints, &p->experts[unit]), first = 0;
+        if (!field) return false;
+        for (int i = 0; i < n; i++) {
+            if (!b->first_route[i]) continue;
+            fill_expert(&x->experts[i], unit, first, b->first_route[i], field);
+            field += HLS_EXPERT_FIELDS;
+            first += b->first_route[i];
         }
+        pairs[unit] = field;
+    }
+    for (int32_t unit = 0; unit < b->units; unit++) {
+        if (!pairs[unit]) continue;
+        if (filled)
+            memcpy(pairs[unit], filled, (size_t)routes * 2 * sizeof *filled);
+        else
+            fill_routes(b, x, n, pairs[unit]);
+        filled = pairs[unit];
     }
     return true;
 }
 
-/* Which units the visited experts are on, as bits; unit 0 when there are none. */
-static uint32_t units_of(const fa_board_backend *b, const fa_experts *x, int n, int32_t *segment) {
+static uint32_t units_of(const fa_weight *w) {
+    const board_weight *bw = board_weight_of(w);
     uint32_t units = 0;
-    *segment = 0;
-    for (int i = 0; i < n; i++)
-        if (b->first_route[i]) {
-            units |= 1u << unit_of(&x->experts[i]);
-            *segment = board_weight_of(&x->experts[i].gate)->slice[0].segment;
-        }
-    return units ? units : 1;
+    for (int i = 0; i < bw->n_slices; i++) units |= 1u << bw->slice[i].unit;
+    return units;
 }
 
 fa_status board_plan_experts(fa_board_backend *b, const fa_experts *x, board_plan *p, bool *fits, fa_error *e) {
@@ -151,70 +147,47 @@ fa_status board_plan_experts(fa_board_backend *b, const fa_experts *x, board_pla
     count_routes(b, x, n);
     fa_status s = scattered(b, x, n) ? gather_weights(b, x, n, e) : FA_OK;
     if (s) return s;
-    p->units = units_of(b, x, n, &p->segment);
-    p->spread = (p->units & (p->units - 1)) != 0;
-    p->slots = 0;
-    *fits = true;
-    for (int32_t u = 0; u < b->units && *fits; u++) {
-        if (!(p->units >> u & 1)) continue;
-        p->first_slot[u] = p->slots;
-        *fits = plan_unit(b, x, n, u, p);
-        p->slots += p->routes[u];
-    }
-    if (*fits && p->spread) *fits = plan_slots(b, x, p);
+    p->like = first_visited(b, x, n);
+    p->in_units = units_of(&p->like->gate);
+    p->out_units = units_of(&p->like->down);
+    p->visited = 0;
+    for (int i = 0; i < n; i++) p->visited += b->first_route[i] > 0;
+    *fits = fill_tables(b, x, n, p);
     return FA_OK;
 }
 
 /* ---- launches ---- */
 
-static fa_status run_unit(fa_board_backend *b, const fa_experts *x, const board_plan *p, int32_t unit, board_matrix in,
-                          board_matrix y, int64_t rows, fa_error *e) {
-    board_call c;
-    board_call_begin(b, &c, "fathom_experts", unit, p->segment);
-    board_arg_buffer(&c, in.buffer, 0);
-    board_arg_buffer(&c, y.buffer, 0);
-    board_arg_buffer(&c, b->tables.card, p->experts[unit]);
-    board_arg_int(&c, in.first, 8);
-    board_arg_int(&c, in.ld, 8);
-    board_arg_int(&c, y.first, 8);
-    board_arg_int(&c, y.ld, 8);
-    board_arg_int(&c, rows, 4);
-    board_arg_int(&c, x->hidden, 4);
-    board_arg_int(&c, x->inner, 4);
-    board_arg_int(&c, p->visited[unit], 4);
-    board_arg_int(&c, x->numerics == FA_W8A8, 4);
-    board_arg_int(&c, 0, 4);
-    return board_start(b, &c, e);
-}
-
-/* y[t] = sum over k < heads of weight * a[slot], by the table at `at`. */
-static fa_status combine(fa_board_backend *b, board_matrix a, board_matrix y, int64_t rows, int64_t n, int heads,
-                         size_t at, fa_error *e) {
-    board_rowwise r = {.op = HLS_COMBINE, .a = a, .y = y, .table = at, .rows = rows, .n = n, .heads = heads};
-    return board_run_rowwise(b, &r, e);
+/* Gate and up of all visited experts, or down, on each of `units`; `like`: a weight that lies as all of them do. y is
+ * written by columns: where two units' columns share a word of memory, they follow each other. */
+static fa_status run_units(fa_board_backend *b, const fa_experts *x, const board_plan *p, board_product *product,
+                           uint32_t units, const fa_weight *like, bool apart, fa_error *e) {
+    const board_matrix y = product->y;
+    fa_status s = board_after(b, units, e);
+    for (int32_t unit = 0; unit < b->units && !s; unit++) {
+        if (!(units >> unit & 1)) continue;
+        const board_slice *slice = slice_on(like, unit);
+        product->unit = unit;
+        product->segment = slice->segment;
+        product->y.first = y.first + slice->first;
+        product->outputs = slice->outputs;
+        product->table = p->experts[unit];
+        product->visited = p->visited;
+        product->rows = x->rows;
+        product->w8a8 = x->numerics == FA_W8A8;
+        if (!apart) s = board_after(b, 1u << unit, e);
+        if (!s) s = board_run_product(b, product, e);
+    }
+    return s;
 }
 
 fa_status board_run_experts(fa_board_backend *b, const fa_experts *x, const board_plan *p, fa_error *e) {
-    board_matrix in = board_matrix_of(x->x, x->ldx), y = board_matrix_of(x->y, x->ldy);
+    const board_matrix inner = {b->inner, 0, b->inner_ld};
+    board_product in = {.op = HLS_GATED, .x = board_matrix_of(x->x, x->ldx), .y = inner, .inputs = x->hidden};
+    board_product out = {.op = HLS_ROUTED, .x = inner, .y = board_matrix_of(x->y, x->ldy), .inputs = x->inner};
+    const board_weight *down = board_weight_of(&p->like->down);
+    bool apart = down->n_slices == 1 || board_words_apart(x->y, x->rows, x->ldy, down->slice[1].first);
     fa_status s = FA_OK;
-    if (!p->spread) {
-        int32_t unit = __builtin_ctz(p->units);
-        s = board_after(b, p->units, e);
-        return s ? s : run_unit(b, x, p, unit, in, y, x->rows, e);
-    }
-    board_matrix routed = {b->routed, 0, b->routed_ld}, gathered = {b->gathered, 0, b->routed_ld};
-    if (x->rows > 1) {
-        s = combine(b, in, gathered, p->slots, x->hidden, 1, p->gather, e);
-        in = gathered;
-    } else {
-        in.ld = 0; /* all slots read the one row */
-    }
-    if (!s) s = board_after(b, p->units, e);
-    for (int32_t u = 0; u < b->units && !s; u++) {
-        if (!(p->units >> u & 1)) continue;
-        board_matrix in_u = {in.buffer, in.first + p->first_slot[u] * in.ld, in.ld};
-        board_matrix y_u = {routed.buffer, p->first_slot[u] * routed.ld, routed.ld};
-        s = run_unit(b, x, p, u, in_u, y_u, p->routes[u], e);
-    }
-    return s ? s : combine(b, routed, y, x->rows, x->hidden, top_k_of(x), p->combine, e);
+    if (p->visited) s = run_units(b, x, p, &in, p->in_units, &p->like->gate, true, e);
+    return s ? s : run_units(b, x, p, &out, p->out_units, &p->like->down, apart, e);
 }

@@ -51,11 +51,10 @@ typedef struct board_tables {
 typedef struct board_plan {
     size_t table; /* of its rows' places */
     /* experts */
-    uint32_t units; /* bits: those with visited experts */
-    bool spread;    /* over several */
-    int32_t segment, slots;
-    int32_t visited[BOARD_MAX_UNITS], routes[BOARD_MAX_UNITS], first_slot[BOARD_MAX_UNITS];
-    size_t experts[BOARD_MAX_UNITS], gather, combine;
+    const fa_expert *like;        /* a visited one: all lie as it does */
+    uint32_t in_units, out_units; /* bits: those that have part of its gate and up, of its down */
+    int32_t visited;
+    size_t experts[BOARD_MAX_UNITS];
 } board_plan;
 
 typedef struct fa_board_backend {
@@ -71,10 +70,9 @@ typedef struct fa_board_backend {
     uint8_t *verify; /* staging of transfer.c */
     board_tables tables;
     board_plan plans[BOARD_WINDOW];
-    fa_device_buffer *gathered, *routed; /* [max_rows * max_top_k, routed_ld]: with several units */
-    int64_t routed_ld;
+    fa_device_buffer *inner; /* [max_rows * max_top_k, inner_ld]: what gate and up give */
+    int64_t inner_ld;
     int32_t *first_route;     /* [max_experts], scratch of experts.c */
-    int32_t *slot_of;         /* [max_rows * max_top_k] */
     uint32_t in_flight;       /* bit u: unit u may be working */
     bool failed, memory_lost; /* until recover */
 } fa_board_backend;
@@ -97,7 +95,9 @@ fa_status board_read(fa_board_backend *b, const fa_device_buffer *from, size_t o
 fa_status board_take_weight(fa_backend *b, fa_weight *w, fa_error *e);
 /* Sends what has been taken since the last call. FA_ENOMEM with the sizes when it does not fit. progress may be NULL. */
 fa_status board_seal(fa_board_backend *b, const fa_progress *progress, fa_error *e);
-/* Sends weights again so that each is whole on unit wanted[i], all in one segment. */
+/* Where an expert's weight goes: BOARD_ALL_UNITS where its rows divide evenly, else the first unit. */
+int32_t board_expert_units(const fa_board_backend *b, const fa_weight *w);
+/* Sends weights again so that each is where wanted[i] says, a unit or BOARD_ALL_UNITS, all in one segment. */
 fa_status board_bring_together(fa_board_backend *b, const fa_weight *const *weights, const int32_t *wanted, int n,
                                fa_error *e);
 fa_status board_send_again(fa_board_backend *b, fa_error *e); /* everything, after the card lost it */
@@ -176,6 +176,19 @@ typedef struct board_rowwise {
     const fa_kv *kv; /* HLS_STORE */
 } board_rowwise;
 fa_status board_run_rowwise(fa_board_backend *b, const board_rowwise *r, fa_error *e);
+
+/* fathom_matmul on one unit; bias.buffer may be NULL. `table` and `visited` are for experts, `at` and `type` for HLS_LINEAR. */
+typedef struct board_product {
+    hls_product op;
+    int32_t unit, segment;
+    board_matrix x, y, bias;
+    size_t table;
+    int64_t rows, outputs, inputs;
+    int32_t at, visited;
+    hls_weight type;
+    bool w8a8;
+} board_product;
+fa_status board_run_product(fa_board_backend *b, const board_product *p, fa_error *e);
 
 static inline const fa_device_buffer *board_card(const fa_buffer *buffer) {
     return buffer->device;

@@ -16,7 +16,7 @@ fa_status board_tables_open(fa_board_backend *b, fa_error *e) {
     size_t experts = (size_t)(l->max_experts > 1 ? l->max_experts : 1),
            k = (size_t)(l->max_top_k > 1 ? l->max_top_k : 1);
     size_t places = 4 * (rows * (pages + 6)) + 4 * LINE;
-    size_t routes = 4 * (experts * HLS_EXPERT_FIELDS + rows * k * 6) + (size_t)(b->units + 2) * LINE;
+    size_t routes = (size_t)b->units * (4 * (experts * HLS_EXPERT_FIELDS + rows * k * 2) + LINE);
     board_tables *t = &b->tables;
     board_tables_close(b);
     t->bytes = round_up(2 * places + EXPERT_OPS * routes);

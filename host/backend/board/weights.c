@@ -23,11 +23,14 @@ static hls_weight type_of(const fa_weight *w) {
     return w->type == FA_F8_E4M3 ? HLS_E4M3 : w->type == FA_BF16 ? HLS_BF16 : HLS_F32;
 }
 
-/* Where a weight goes by what it is for; experts of a layer take turns over the units. */
+int32_t board_expert_units(const fa_board_backend *b, const fa_weight *w) {
+    return b->units == 1 || w->rows % ((int64_t)HLS_TILE * b->units) ? 0 : BOARD_ALL_UNITS;
+}
+
+/* Where a weight goes by what it is for: those of experts must lie alike. */
 static int32_t wanted_unit(const fa_board_backend *b, const fa_weight *w) {
-    if (b->units == 1) return 0;
-    if (w->use == FA_USE_EXPERT) return w->expert % b->units;
-    return w->rows % ((int64_t)HLS_TILE * b->units) ? BOARD_ANY_UNIT : BOARD_ALL_UNITS;
+    int32_t wanted = board_expert_units(b, w);
+    return w->use == FA_USE_EXPERT || wanted == BOARD_ALL_UNITS || b->units == 1 ? wanted : BOARD_ANY_UNIT;
 }
 
 static fa_status add(fa_board_backend *b, const fa_weight *w, int32_t wanted, board_weight **out, fa_error *e) {
