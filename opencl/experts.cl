@@ -23,6 +23,7 @@ kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, glo
     for (int up = 0; up < 2; up++) {
         weight_view w;
         view_of(&w, up ? &e->up : &e->gate, WINDOWS);
+        w.next = w.data + (long)(first + FCL_TILE) * w.cols;
         global float *inner = (up ? ups : gates) + first;
         for (int r = e->first; r < e->last;) {
             int n_x = min(FCL_TOGETHER, e->last - r);
@@ -46,8 +47,10 @@ kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global
     for (int t = 0; t < op->rows; t++) store_tile((float16)(0.0f), n, y + t * op->ldy);
     for (int a = 0; a < op->n_active; a++) {
         global const fcl_expert *e = (global const fcl_expert *)(params + op->experts) + a;
-        weight_view w;
+        weight_view w, after;
         view_of(&w, &e->down, WINDOWS);
+        view_of(&after, &(e + (a + 1 < op->n_active))->down, WINDOWS);
+        w.next = after.data + (long)first * w.cols;
         for (int r = e->first; r < e->last;) {
             int n_x = min(FCL_TOGETHER, e->last - r);
             float16 out[FCL_TOGETHER];

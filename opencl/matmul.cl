@@ -20,6 +20,7 @@ kernel void fathom_matmul(global const uchar *params, long at, WINDOW_ARGS, glob
     weight_view w;
     view_of(&w, &part->w, WINDOWS);
     int first = tile * FCL_TILE, n = min(FCL_TILE, w.rows - first);
+    w.next = w.data + (long)(first + FCL_TILE) * w.cols;
     global float *y = (p & 2 ? (p & 1 ? y3 : y2) : (p & 1 ? y1 : y0)) + part->y + first;
     float16 bias = (float16)(0.0f);
     if (part->bias.rows) {
