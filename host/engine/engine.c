@@ -181,6 +181,7 @@ void fathom_engine_close(fathom_engine *g) {
     if (!g) return;
     for (int32_t i = 0; g->sessions && i < g->setup.sessions; i++) fathom_session_close(&g->sessions[i]);
     fa_cache_close(g->cache);
+    fa_vocabulary_free(&g->vocabulary);
     if (g->tokenizer) fa_tokenizer_close(g->tokenizer);
     if (g->model) fa_model_close(g->model);
     if (g->backend) g->backend->close(g->backend);

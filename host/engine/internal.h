@@ -10,6 +10,7 @@
 #include "host/engine/sampler.h"
 #include "host/engine/stop.h"
 #include "host/fathom.h"
+#include "host/grammar/constraint.h"
 #include "host/model/model.h"
 #include "host/text/chat.h"
 #include "host/text/tokenizer.h"
@@ -53,6 +54,7 @@ struct fathom_engine {
     fa_backend *backend;
     fa_model *model;
     fa_tokenizer *tokenizer;    /* or NULL */
+    fa_vocabulary vocabulary;   /* of the tokenizer; made for the first answer that is constrained */
     const fa_chat_family *chat; /* or NULL */
     fa_cache *cache;
     fa_arena arena;           /* all below */
@@ -74,6 +76,7 @@ struct fathom_session {
     fathom_sampling sampling; /* its arrays are copies */
     int32_t *stop_ids;        /* [sampling.n_stop_ids] */
     fa_stops stops;
+    fa_constraint *constraint; /* or NULL */
     fa_decoder decoder;
     fa_text piece;          /* what the decoder made of the last token; after the end, the rest that was held back */
     fa_text text;           /* of the made tokens' texts, what may go out; each is terminated */
@@ -100,6 +103,13 @@ void fa_session_begin_step(fathom_session *s);
 
 /* Token `c` is the session's next: keeps it, makes its text, decides whether the answer ends. */
 void fa_session_take(fathom_session *s, const fa_choice *c);
+
+/* The constraint that the sampling asks for, or NULL; the caller closes it. */
+fa_status fa_session_constrain(fathom_session *s, const fathom_sampling *p, fa_constraint **out, fa_error *e);
+/* The tokens that may come next: *allowed stays as it is where all may. */
+fa_status fa_session_allowed(fathom_session *s, const uint32_t **allowed, fa_error *e);
+/* Follows the token that was chosen; true when the answer is complete with it. */
+bool fa_session_completes(fathom_session *s, int32_t id);
 
 /* Ends the answer. */
 void fa_session_end(fathom_session *s, fathom_finish why);

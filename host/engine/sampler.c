@@ -94,6 +94,12 @@ static const float *penalise(fa_sampler *s, const fathom_sampling *p, const floa
     return s->logits;
 }
 
+/* The logits, with penalties or as they are, without the tokens that are not allowed. */
+static const float *restrict_to(fa_sampler *s, const uint32_t *allowed, const float *x) {
+    for (int32_t i = 0; i < s->vocab; i++) s->logits[i] = allowed[i >> 5] >> (i & 31) & 1 ? x[i] : -INFINITY;
+    return s->logits;
+}
+
 /* --- weights and filters ------------------------------------------------------------------------------------------ */
 
 static int32_t largest(const float *x, int32_t n) {
@@ -239,6 +245,7 @@ fa_status fa_sample(fa_sampler *s, const fathom_sampling *p, const float *logits
     if (st) return st;
     unsigned mode = fa_fp_enter();
     const float *x = has_penalties(p) ? penalise(s, p, logits, h) : logits;
+    if (h->allowed) x = restrict_to(s, h->allowed, x);
     out->id = choose(s, p, x, (uint64_t)h->n_new);
     report(logits, s->vocab, p->top_logprobs, out);
     fa_fp_leave(mode);

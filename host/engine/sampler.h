@@ -5,14 +5,15 @@
  *      (Keskar et al. 2019, as in Hugging Face and vLLM)
  *   2. frequency and presence penalties on the answer's tokens alone, as OpenAI's API defines them:
  *      logit - count * frequency, then - presence
- *   3. temperature 0: the largest logit, of equal ones the lowest id. Else z = (logit - largest) / temperature and
+ *   3. tokens that are not allowed (host/grammar) leave; their logits are minus infinity
+ *   4. temperature 0: the largest logit, of equal ones the lowest id. Else z = (logit - largest) / temperature and
  *      weight = floor(exp(z) * 2^40), an integer: sums of weights are exact in any order
- *   4. top-k: the k largest (equal ones by rising id)
- *   5. top-p: the fewest largest whose weights reach top_p of the sum of what top-k left
- *   6. min-p: those of at least min_p of the largest weight
- *   7. the draw: a 64-bit number of (seed, index of the token in the answer) picks by weight in the order of ids
+ *   5. top-k: the k largest (equal ones by rising id)
+ *   6. top-p: the fewest largest whose weights reach top_p of the sum of what top-k left
+ *   7. min-p: those of at least min_p of the largest weight
+ *   8. the draw: a 64-bit number of (seed, index of the token in the answer) picks by weight in the order of ids
  *
- * Steps 3 to 6 are in the order of Hugging Face's processors. vLLM applies min-p before top-k and top-p, llama.cpp
+ * Steps 4 to 7 are in the order of Hugging Face's processors. vLLM applies min-p before top-k and top-p, llama.cpp
  * the temperature last; a filter alone gives the same set in all of them, but for the temperature's place.
  * Log-probabilities are of the unmodified logits at temperature 1. */
 #ifndef FA_ENGINE_SAMPLER_H
@@ -47,6 +48,7 @@ fa_status fa_sampling_check(const fathom_sampling *p, int32_t vocab, fa_error *e
 typedef struct fa_history {
     const int32_t *tokens; /* [n_prompt + n_new] ids, all in the vocabulary */
     int32_t n_prompt, n_new;
+    const uint32_t *allowed; /* bit id % 32 of word id / 32: the tokens that may be chosen, at least one; NULL: all */
 } fa_history;
 
 typedef struct fa_choice {

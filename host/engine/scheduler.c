@@ -139,10 +139,10 @@ static void take_tokens(fathom_engine *g, fa_turn *turn) {
     bool again = true;
     fa_session_begin_step(s);
     for (int32_t i = 0; again; i++, logits += g->setup.config.vocab) {
-        fa_history h = {s->tokens, s->n_prompt, s->n_new};
+        fa_history h = {.tokens = s->tokens, .n_prompt = s->n_prompt, .n_new = s->n_new};
         fa_choice choice = {0};
         fa_error e = {0};
-        if (fa_sample(&g->sampler, &s->sampling, logits, &h, &choice, &e)) {
+        if (fa_session_allowed(s, &h.allowed, &e) || fa_sample(&g->sampler, &s->sampling, logits, &h, &choice, &e)) {
             fa_session_fail(s, &e);
             return;
         }

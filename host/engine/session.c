@@ -25,6 +25,7 @@ void fathom_session_close(fathom_session *s) {
     if (!s || !s->open) return;
     fa_sequence_close(s->sequence);
     fa_stops_close(&s->stops);
+    fa_constraint_close(s->constraint);
     fa_text_free(&s->piece);
     fa_text_free(&s->text);
     free(s->stop_ids);
@@ -69,19 +70,28 @@ static bool reserve(fa_text *t, size_t bytes) {
  * held (U+FFFD); of the stop texts what was held back may come with it. */
 static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_error *e) {
     fa_stops stops;
-    fa_status st = fa_stops_open(&stops, p->stop, p->n_stop, e);
+    fa_constraint *constraint;
+    fa_status st = fa_session_constrain(s, p, &constraint, e);
     if (st) return st;
+    st = fa_stops_open(&stops, p->stop, p->n_stop, e);
+    if (st) {
+        fa_constraint_close(constraint);
+        return st;
+    }
     size_t piece = 3 * (s->engine->longest_piece + sizeof s->decoder.held) + 1;
     int32_t *ids = malloc(((size_t)p->n_stop_ids + 1) * sizeof *ids);
     if (!ids || !reserve(&s->piece, piece + (size_t)stops.longest) ||
         !reserve(&s->text, (piece + (size_t)stops.longest + 1) * (size_t)(1 + s->engine->setup.drafts))) {
         free(ids);
         fa_stops_close(&stops);
+        fa_constraint_close(constraint);
         return fa_fail(e, FA_ENOMEM, "session: out of memory");
     }
     if (p->n_stop_ids) memcpy(ids, p->stop_ids, (size_t)p->n_stop_ids * sizeof *ids);
     fa_stops_close(&s->stops);
+    fa_constraint_close(s->constraint);
     free(s->stop_ids);
+    s->constraint = constraint;
     s->stops = stops;
     s->stop_ids = ids;
     return FA_OK;
@@ -97,6 +107,7 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     if (st) return (fathom_status)st;
     s->sampling = *p;
     s->sampling.stop = NULL;
+    s->sampling.json_schema = s->sampling.tools = s->sampling.tool = NULL;
     s->sampling.stop_ids = s->stop_ids;
     memcpy(s->tokens, ids, n * sizeof *ids);
     s->n_prompt = (int32_t)n;
@@ -150,6 +161,7 @@ void fa_session_take(fathom_session *s, const fa_choice *c) {
     s->tokens[s->n_prompt + s->n_new++] = c->id;
     s->usage.new_tokens = s->n_new;
     size_t first = s->text.n;
+    bool complete = fa_session_completes(s, c->id);
     bool ends = ends_the_answer(s, c->id);
     bool stop = !ends && s->engine->tokenizer && make_text(s, c->id);
     fathom_token *t = &s->made[s->n_made++];
@@ -161,7 +173,7 @@ void fa_session_take(fathom_session *s, const fa_choice *c) {
     memcpy(t->top_ids, c->top_ids, sizeof c->top_ids);
     memcpy(t->top_logprobs, c->top_logprobs, sizeof c->top_logprobs);
     s->text.data[s->text.n++] = 0;
-    if (ends || stop)
+    if (ends || stop || complete)
         fa_session_end(s, FATHOM_STOP);
     else if (s->sampling.max_tokens && s->n_new >= s->sampling.max_tokens)
         fa_session_end(s, FATHOM_LENGTH);

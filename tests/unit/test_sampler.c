@@ -201,7 +201,7 @@ static void penalties_change_the_logits_as_defined(void *arg) {
     };
     fa_arena arena = {0};
     fa_sampler s = sampler_of(&arena, 6);
-    fa_history h = {tokens, 3, 3};
+    fa_history h = {tokens, 3, 3, NULL};
     for (size_t c = 0; c < sizeof table / sizeof *table; c++) {
         memcpy(s.logits, table[c].logits, sizeof table[c].logits);
         int32_t id = sample(&s, &table[c].p, table[c].logits, &h).id, best = 0;
@@ -221,7 +221,7 @@ static void infinite_penalised_logits_still_choose(void *arg) {
     fa_arena arena = {0};
     fa_sampler s = sampler_of(&arena, 3);
     fathom_sampling p = {.temperature = 1, .repetition_penalty = 0.01f};
-    fa_history h = {(int32_t[]){1}, 1, 0};
+    fa_history h = {(int32_t[]){1}, 1, 0, NULL};
     CHECK(sample(&s, &p, (float[]){1, 3e38f, 2}, &h).id == 1);
     fa_arena_free(&arena);
 }
@@ -242,7 +242,7 @@ static void logprobs_are_those_of_the_unmodified_logits(void *arg) {
         for (int i = 0; i < VOCAB; i++) sum += exp((double)logits[i] - (double)shift);
         double log_sum = log(sum) + (double)shift;
         fathom_sampling p = {.temperature = 0.7f, .top_k = 10, .repetition_penalty = 3, .top_logprobs = 20, .seed = 4};
-        fa_history h = {(int32_t[]){1, 2}, 2, 0};
+        fa_history h = {(int32_t[]){1, 2}, 2, 0, NULL};
         fa_choice c = sample(&s, &p, logits, &h);
         CHECK(fabs((double)c.logprob - ((double)logits[c.id] - log_sum)) < 2e-6, "round %d: %g", round,
               (double)c.logprob);
@@ -283,7 +283,7 @@ static void the_same_seed_gives_the_same_tokens_on_any_machine(void *arg) {
     int32_t none[N] = {0};
     for (int c = 0; c < 2; c++) {
         for (int i = 0; i < N; i++) {
-            fa_history h = {none, 0, i};
+            fa_history h = {none, 0, i, NULL};
             int32_t id = sample(&s, &p[c], logits, &h).id;
             CHECK(id == expected[c][i], "case %d, token %d: %d, expected %d", c, i, id, expected[c][i]);
         }
