@@ -1,4 +1,5 @@
 /* fathom run: one prompt, one answer. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 typedef struct settings {
     fathom_options engine;
     cli_sampling sampling;
-    const char *prompt, *ids, *system, *timeline;
+    const char *prompt, *ids, *system, *timeline, *schema;
     const fa_chat_family *family;
     bool raw, print_ids, quiet, hide_reasoning;
 } settings;
@@ -25,6 +26,8 @@ enum {
     OPTION_RAW,
     OPTION_PRINT_IDS,
     OPTION_HIDE_REASONING,
+    OPTION_JSON,
+    OPTION_JSON_SCHEMA,
     OPTION_TIMELINE
 };
 
@@ -50,6 +53,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_RAW: s->raw = true; return 0;
     case OPTION_PRINT_IDS: s->print_ids = true; return 0;
     case OPTION_HIDE_REASONING: s->hide_reasoning = true; return 0;
+    case OPTION_JSON: s->sampling.values.json_schema = ""; return 0;
+    case OPTION_JSON_SCHEMA: s->schema = arg; return 0;
     case OPTION_TIMELINE:
         s->timeline = arg;
         s->engine.timeline = true;
@@ -71,6 +76,8 @@ static const struct argp_option options[] = {
     {"ids", OPTION_IDS, "IDS", 0, "The prompt as ids (1,2,3), taken as they are", 0},
     {"print-ids", OPTION_PRINT_IDS, NULL, 0, "Print the new ids with commas between them, not the text", 0},
     {"hide-reasoning", OPTION_HIDE_REASONING, NULL, 0, "Show the answer without the reasoning", 0},
+    {"json", OPTION_JSON, NULL, 0, "The answer is a JSON object", 0},
+    {"json-schema", OPTION_JSON_SCHEMA, "FILE", 0, "The answer is JSON that fits the schema in FILE", 0},
     {"timeline", OPTION_TIMELINE, "FILE", 0, CLI_TIMELINE_HELP, 0},
     {"quiet", 'q', NULL, 0, "No statistics on standard error", 0},
     {0},
@@ -108,6 +115,7 @@ typedef struct run {
     fathom_session *session;
     const fa_chat_family *family; /* NULL: the prompt is taken as it is */
     int32_t *given_ids, *ids;     /* of --ids; of a text (the engine's) */
+    char *schema;                 /* of --json-schema */
     size_t n_ids;
     cli_answer answer;
     fathom_device start; /* what the board did before the answer */
@@ -119,6 +127,20 @@ static void release(run *r) {
     fathom_engine_close(r->engine);
     fathom_free(r->ids);
     free(r->given_ids);
+    free(r->schema);
+}
+
+static int read_schema(run *r, settings *s) {
+    fa_error e = {0};
+    size_t n;
+    if (!s->schema) return CLI_OK;
+    FILE *f = fopen(s->schema, "r");
+    if (!f) return cli_fail("--json-schema: %s: %s", s->schema, strerror(errno));
+    fa_status status = cli_read_all(f, s->schema, &r->schema, &n, &e);
+    fclose(f);
+    if (status) return cli_fail("--json-schema: %s", e.text);
+    s->sampling.values.json_schema = r->schema;
+    return CLI_OK;
 }
 
 static int open_engine(run *r, settings *s) {
@@ -210,7 +232,9 @@ int cli_run(int argc, char **argv) {
     settings s = {0};
     run r = {.settings = &s};
     if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
-    int code = open_engine(&r, &s);
+    int code = read_schema(&r, &s);
+    if (!code) code = open_engine(&r, &s);
+    s.sampling.values.thinking = r.family && fa_chat_starts_in_think(r.family);
     cli_sampling_defaults(&s.sampling, r.family && fa_chat_starts_in_think(r.family));
     if (!code) code = encode(&r);
     if (!code) code = answer(&r, &s);
