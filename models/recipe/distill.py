@@ -1,12 +1,14 @@
 """Distillation: the RL model's correct answers teach a dense student.
 
-    python distill.py --work DIR [--rounds N]
+    python distill.py --work DIR [--pretrain N] [--rounds N]
 
-Each round asks the teacher new questions, keeps the answers that the rules call right and well formed (rejection
+With --pretrain the student first learns fresh worked problems at a constant rate, for N steps: a base model, which is
+what R1's students started from. Then each round asks the teacher new questions, keeps the answers that the rules call right and well formed (rejection
 sampling), appends them to WORK/distill/answers.jsonl and trains the student on all rounds so far. Resumes."""
 import argparse
 import json
 import random
+import time
 from pathlib import Path
 
 import torch
@@ -59,19 +61,57 @@ def batch_of(prompts, lines, rng, tokens):
     return data.pack(sequences)
 
 
+class Average:
+    """A running average of the student's weights, quick at first."""
+
+    def __init__(self, student, keep, values):
+        self.student, self.keep = student, keep
+        self.values = values or {k: v.clone() for k, v in student.state_dict().items()}
+
+    def add(self, step):
+        keep = min(self.keep, step / (step + 10))
+        for k, v in self.student.state_dict().items():
+            self.values[k].lerp_(v, 1 - keep)
+
+
+def learn(student, optimizer, batch, lr):
+    loss = F.cross_entropy(student.lm_head(student(batch.ids, batch.layout)[batch.rows]).float(), batch.targets)
+    loss.backward()
+    optimizer.step(lr)
+    return loss.item()
+
+
 def train(a):
     torch.set_num_threads(a.threads)
-    prompts, store, model = open_tokenizer(a.work), Store(a.work, "distill"), teacher(a.work)
+    prompts, store = open_tokenizer(a.work), Store(a.work, "distill")
     torch.manual_seed(a.seed)
     saved = store.load()
-    student = Student(StudentConfig(**saved["config"]) if saved else StudentConfig(vocab=model.c.vocab))
+    student = Student(StudentConfig(**saved["config"]) if saved else StudentConfig(vocab=prompts.tokenizer.get_vocab_size()))
     optimizer, step, done = Both(student), 0, 0
     if saved:
         student.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         step, done = saved["step"], saved["rounds"]
-    average = saved["average"] if saved else {k: v.clone() for k, v in student.state_dict().items()}
+    average = Average(student, a.average, saved and saved["average"])
     student.numerics.fp8 = a.qat
+
+    def save(rounds):
+        store.save(step, {"model": student.state_dict(), "optimizer": optimizer.state_dict(), "average": average.values,
+                          "step": step, "rounds": rounds, "config": student.c.dict()})
+
+    loss_sum, since = 0.0, time.time()
+    while done == 0 and step < a.pretrain:
+        b = data.fresh(prompts, random.Random(f"student/{a.seed}/{step}"), a.tokens)
+        loss_sum += learn(student, optimizer, b, a.lr * min(1.0, (step + 1) / a.warmup))
+        step += 1
+        average.add(step)
+        if step % a.steps == 0:
+            store.log(step=step, loss=round(loss_sum / a.steps, 4), tokens_per_second=round(a.steps * a.tokens / (time.time() - since)))
+            save(0)
+            loss_sum, since = 0.0, time.time()
+    if done >= a.rounds:
+        return
+    model = teacher(a.work)
     file = Path(a.work) / "distill" / "answers.jsonl"
     lines = [json.loads(line) for line in file.open()] if file.exists() else []
     lines = [line for line in lines if line["round"] < done]  # a round that was cut short is made again
@@ -84,18 +124,13 @@ def train(a):
         loss_sum = 0.0
         for _ in range(a.steps if lines else 0):
             b = batch_of(prompts, lines, random.Random(f"{a.seed}/{step}"), a.tokens)
-            loss = F.cross_entropy(student.lm_head(student(b.ids, b.layout)[b.rows]).float(), b.targets)
-            loss.backward()
             share = min(1.0, (step + 1) / a.warmup) * min(1.0, (a.rounds - number) / (0.3 * a.rounds))
-            optimizer.step(a.lr * share)
-            step, loss_sum = step + 1, loss_sum + loss.item()
-            keep = min(a.average, step / (step + 10))
-            for k, v in student.state_dict().items():
-                average[k].lerp_(v, 1 - keep)
+            loss_sum += learn(student, optimizer, b, a.lr * share)
+            step += 1
+            average.add(step)
         store.log(step=step, round=number, accepted=round(accepted, 4), answers=len(lines), loss=round(loss_sum / a.steps, 4))
-        store.save(step, {"model": student.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
-                          "step": step, "rounds": number + 1, "config": student.c.dict()})
-    student.load_state_dict(average)
+        save(number + 1)
+    student.load_state_dict(average.values)
     asked = held_out(a.evaluate)
     with Frozen(student):
         found = accuracies(prompts, asked, by_torch(student, prompts, asked, a.room))
@@ -105,6 +140,7 @@ def train(a):
 def arguments():
     p = argparse.ArgumentParser(description="Teach a dense student the RL model's right answers.")
     p.add_argument("--work", default="build/recipe")
+    p.add_argument("--pretrain", type=int, default=0, metavar="STEPS", help="on worked problems, before the first round")
     p.add_argument("--rounds", type=int, default=40)
     p.add_argument("--questions", type=int, default=1024, help="of a round")
     p.add_argument("--steps", type=int, default=100, help="of a round")
