@@ -13,6 +13,7 @@
     X(logits, "Write the logits of a prompt to a file")                      \
     X(trace, "Show which experts each token visits")                         \
     X(quantize, "Turn a model into FP8")                                     \
+    X(rollout, "Sample many judged answers for a trainer")                   \
     X(bench, "Measure a model's speed")                                      \
     X(key, "Make, list, change and revoke keys of the service")              \
     X(usage, "Show what was used and what it cost")                          \

@@ -122,21 +122,22 @@ fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_err
     return fa_fail(e, FA_EIO, "%s: %m", name);
 }
 
-fa_status cli_each_line(fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx, fa_error *e) {
+fa_status cli_each_line(FILE *f, const char *name, fa_status (*each)(void *ctx, const json_t *line, fa_error *e),
+                        void *ctx, fa_error *e) {
     char *text = NULL;
     size_t capacity = 0;
     ssize_t n;
     fa_status s = FA_OK;
-    for (size_t number = 1; !s && (n = getline(&text, &capacity, stdin)) >= 0; number++) {
+    for (size_t number = 1; !s && (n = getline(&text, &capacity, f)) >= 0; number++) {
         json_error_t je;
         json_t *line = json_loadb(text, (size_t)n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
         s = line ? each(ctx, line, e) : fa_fail(e, FA_EFORMAT, "%s", je.text);
-        if (s) fa_error_prefix(e, s, "standard input: line %zu", number);
+        if (s) fa_error_prefix(e, s, "%s: line %zu", name, number);
         json_decref(line);
         fflush(stdout);
     }
     free(text);
-    if (!s && ferror(stdin)) s = fa_fail(e, FA_EIO, "standard input: %m");
+    if (!s && ferror(f)) s = fa_fail(e, FA_EIO, "%s: %m", name);
     return s;
 }
 

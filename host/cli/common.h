@@ -46,9 +46,11 @@ void cli_print_ids(FILE *f, const int32_t *ids, size_t n);
 /* The rest of a stream as a malloc'd, terminated text that the caller frees. `name` is for the error text. */
 fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_error *e);
 
-/* Calls `each` with every line of standard input, which is one JSON value, and sends what it printed on its way at once.
- * Errors name the line. */
-fa_status cli_each_line(fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx, fa_error *e);
+/* Calls `each` with every line of a stream, which is one JSON value, and sends what it printed on its way at once.
+ * Errors name the stream and the line. */
+fa_status cli_each_line(FILE *f, const char *name, fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx,
+                        fa_error *e);
+#define CLI_STDIN stdin, "standard input"
 
 /* A text on standard output, as it is; on a terminal a newline follows where the text lacks one. */
 void cli_print_text(const char *text, size_t n);

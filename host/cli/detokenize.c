@@ -107,7 +107,8 @@ int cli_detokenize(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
     fa_status status = fa_tokenizer_open(&t, s.model, &e);
     if (!status)
-        status = s.batch ? cli_each_line(detokenize_line, &(batch){t, s.skip_special}, &e) : detokenize_all(t, &s, &e);
+        status = s.batch ? cli_each_line(CLI_STDIN, detokenize_line, &(batch){t, s.skip_special}, &e)
+                         : detokenize_all(t, &s, &e);
     fa_tokenizer_close(t);
     return status ? cli_fail("%s", e.text) : CLI_OK;
 }

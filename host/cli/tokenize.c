@@ -89,7 +89,9 @@ int cli_tokenize(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
     fa_encode_options o = {.prefix = !s.no_special};
     fa_status status = fa_tokenizer_open(&t, s.model, &e);
-    if (!status) status = s.batch ? cli_each_line(tokenize_line, &(batch){t, &o}, &e) : tokenize_all(t, &o, s.text, &e);
+    if (!status)
+        status =
+            s.batch ? cli_each_line(CLI_STDIN, tokenize_line, &(batch){t, &o}, &e) : tokenize_all(t, &o, s.text, &e);
     fa_tokenizer_close(t);
     return status ? cli_fail("%s", e.text) : CLI_OK;
 }

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from model import Layout
-from problems import any_task, make
+from problems import any_task, earlier, make
 
 NOTHING = -100  # a target that does not count
 ROWS = 256  # predicted rows come in multiples of this, so that matrices have few different shapes
@@ -35,7 +35,7 @@ def fresh(prompts, rng, tokens, more=()):
     sequences, room = [], tokens
     while room > 1:
         problem = make(any_task(rng, more), rng, "train")
-        prompt, completion = prompts.prompt(problem.question), prompts.completion(problem)
+        prompt, completion = prompts.prompt(problem.question, earlier(rng, "train")), prompts.completion(problem)
         prompt = prompt[:room]
         completion = completion[:room + 1 - len(prompt)]
         sequences.append((prompt, completion, problem.task))

@@ -7,7 +7,7 @@ import unittest
 from dataclasses import replace
 from unittest import mock
 
-from problems import LEVELS, MIX, TASKS, Problem, any_task, make, reward, words
+from problems import LEVELS, MIX, TASKS, Problem, any_task, earlier, make, reward, words
 
 SAMPLES = 1500
 
@@ -273,6 +273,20 @@ class Split(unittest.TestCase):
     def test_the_same_seed_makes_the_same_problems(self):
         for task in TASKS:
             self.assertEqual(make(task, random.Random(3), "train"), make(task, random.Random(3), "train"))
+
+    def test_earlier_turns_are_questions_and_answers_of_the_split(self):
+        rng, seen = random.Random(9), {0: 0, 1: 0, 2: 0}
+        with mock.patch("problems.make", side_effect=make) as made:
+            for _ in range(SAMPLES):
+                turns = earlier(rng, "heldout")
+                seen[len(turns)] += 1
+                for question, answer in turns:
+                    self.assertTrue(question and answer and "</think>" not in answer)
+            self.assertEqual({call.args[2] for call in made.call_args_list}, {"heldout"})
+        self.assertGreater(seen[0], 2 * seen[1])
+        self.assertGreater(seen[1], seen[2])
+        self.assertGreater(seen[2], 0)
+        self.assertEqual(len(earlier(rng, "train", 2)), 2)
 
     def test_the_mix_names_every_task(self):
         self.assertEqual(set(MIX), set(TASKS))

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 import tokenizer
-from problems import any_task, make
+from problems import any_task, earlier, make
 from prompts import Prompts
 
 FATHOM = Path(os.environ.get("BUILD", Path(__file__).parents[2] / "build")) / "fathom"
@@ -71,6 +71,16 @@ class Ids(unittest.TestCase):
         text = self.fathom("render", "--messages", "-", text=message)
         ids = self.prompts.tokenizer.encode(text, add_special_tokens=False).ids
         self.assertEqual(ids, self.prompts.prompt("What is 12 + 7?"))
+
+    @unittest.skipUnless(FATHOM.exists(), f"{FATHOM} is not built")
+    def test_fathom_renders_the_same_conversation(self):
+        rng = random.Random(5)
+        for turns in (1, 2):
+            said = earlier(rng, "train", turns)
+            messages = [{"role": r, "content": t} for turn in said for r, t in zip(("user", "assistant"), turn)]
+            text = self.fathom("render", "--messages", "-", text=json.dumps(messages + [{"role": "user", "content": "hi"}]))
+            ids = self.prompts.tokenizer.encode(text, add_special_tokens=False).ids
+            self.assertEqual(ids, self.prompts.prompt("hi", said))
 
     def fathom(self, command, *options, text):
         done = subprocess.run([FATHOM, command, "--model", self.folder.name, *options], input=text,

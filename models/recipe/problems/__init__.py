@@ -10,7 +10,7 @@ from . import arithmetic, chat, comparing, division, expressions, letters, sorti
 from .reward import Reward, reward
 from .split import held_out
 
-__all__ = ["LEVELS", "MIX", "TASKS", "Problem", "Reward", "any_task", "make", "reward"]
+__all__ = ["LEVELS", "MIX", "TASKS", "Problem", "Reward", "any_task", "earlier", "make", "reward"]
 
 LEVELS = 4  # 0 .. 3; the hard half is 2 and 3
 
@@ -67,3 +67,15 @@ def make(task, rng, split, level=None):
         operands = t.draw(rng, level)
         if held_out(task, t.key(operands)) == (split == "heldout"):
             return Problem(task, level, *t.write(operands, rng))
+
+
+TURNS = (5, 1, 0.5)  # weights of no, one and two earlier turns
+
+
+def earlier(rng, split, turns=None):
+    """The turns of a conversation before a question, as (question, answer) each; often none. Tasks are mixed evenly: what
+    people say before a question is often short."""
+    if turns is None:
+        turns = rng.choices(range(len(TURNS)), TURNS)[0]
+    said = (make(rng.choice(list(TASKS)), rng, split) for _ in range(turns))
+    return tuple((p.question, p.answer) for p in said)
