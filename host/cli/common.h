@@ -48,8 +48,8 @@ fa_status cli_read_all(FILE *f, const char *name, char **text, size_t *n, fa_err
 
 /* Calls `each` with every line of a stream, which is one JSON value, and sends what it printed on its way at once.
  * Errors name the stream and the line. */
-fa_status cli_each_line(FILE *f, const char *name, fa_status (*each)(void *ctx, const json_t *line, fa_error *e), void *ctx,
-                        fa_error *e);
+fa_status cli_each_line(FILE *f, const char *name, fa_status (*each)(void *ctx, const json_t *line, fa_error *e),
+                        void *ctx, fa_error *e);
 #define CLI_STDIN stdin, "standard input"
 
 /* A text on standard output, as it is; on a terminal a newline follows where the text lacks one. */

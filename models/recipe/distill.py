@@ -101,7 +101,7 @@ def train(a):
 
     loss_sum, since = 0.0, time.time()
     while done == 0 and step < a.pretrain:
-        b = data.fresh(prompts, random.Random(f"student/{a.seed}/{step}"), a.tokens)
+        b = data.fresh(prompts, random.Random(f"student/{a.seed}/{step}"), a.tokens, a.more)
         loss_sum += learn(student, optimizer, b, a.lr * min(1.0, (step + 1) / a.warmup))
         step += 1
         average.add(step)
@@ -141,6 +141,7 @@ def arguments():
     p = argparse.ArgumentParser(description="Teach a dense student the RL model's right answers.")
     p.add_argument("--work", default="build/recipe")
     p.add_argument("--pretrain", type=int, default=0, metavar="STEPS", help="on worked problems, before the first round")
+    p.add_argument("--more", default=[], type=lambda tasks: tasks.split(","), help="tasks to practise three times as much")
     p.add_argument("--rounds", type=int, default=40)
     p.add_argument("--questions", type=int, default=1024, help="of a round")
     p.add_argument("--steps", type=int, default=100, help="of a round")

@@ -2,26 +2,26 @@
 
     python evaluate.py EXPORTED FATHOM [--checkpoint FILE] [--problems N] [--out FILE.json]
 
-Greedy. Torch runs the checkpoint's own weights, which were never rounded; without --checkpoint it runs the exported
+Greedy, also as later questions of conversations (in C alone). Torch runs the checkpoint's own weights, which were never rounded; without --checkpoint it runs the exported
 ones with FP32 activations. Also: how many MTP drafts are right over the answers, and the routers' load."""
 import argparse
 import json
 import os
 import random
-import subprocess
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
 import problems
+import rollout
 from decode import generate
 from export import load, read
 from model import Layout
 from prompts import Prompts
 from student import is_student, read_student
 
+PROBLEMS = 2000  # that the card reports on
 ROOM = 400  # new tokens; worked reasoning needs fewer than 300
 
 
@@ -31,17 +31,15 @@ def held_out(n, seed=20):
     return [problems.make(tasks[i % len(tasks)], rng, "heldout", i // len(tasks) % problems.LEVELS) for i in range(n)]
 
 
-def by_fathom(fathom, model, prompts, asked, room):
-    """One process a problem: starting takes some milliseconds, less than the answer."""
-    def answer(problem):
-        ids = ",".join(map(str, prompts.prompt(problem.question)))
-        done = subprocess.run([fathom, "run", "--model", model, "--numerics", "w8a8", "--temp", "0", "--threads", "1",
-                               "--quiet", "--max-tokens", str(room), "--print-ids", "--ids", ids],
-                              check=True, capture_output=True, text=True)
-        return [int(i) for i in done.stdout.replace(",", " ").split()]
+def by_fathom(fathom, model, asked, room):
+    """Greedy ids of each (problem, earlier turns)."""
+    return [x["ids"] for x in rollout.ask(fathom, model, asked, 1, 0, 0, room, os.cpu_count())]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(answer, asked))
+
+def conversations(n, seed=24):
+    """Held-out problems as the second or third question of a conversation of held-out problems."""
+    rng = random.Random(seed)
+    return [(p, problems.earlier(rng, "heldout", 1 + i % 2)) for i, p in enumerate(held_out(n, seed))]
 
 
 def by_torch(model, prompts, asked, room=ROOM, batch=256):
@@ -79,9 +77,9 @@ def drafts_and_load(model, prompts, asked, answers):
 
 def table(columns):
     names = list(next(iter(columns.values())))
-    print(f"{'':12}" + "".join(f"{c:>14}" for c in columns))
+    print(f"{'':12}" + "".join(f"{c:>18}" for c in columns))
     for n in names:
-        print(f"{n:12}" + "".join(f"{100 * v[n]:13.1f}%" for v in columns.values()))
+        print(f"{n:12}" + "".join(f"{100 * v[n]:17.1f}%" for v in columns.values()))
 
 
 def main():
@@ -89,7 +87,7 @@ def main():
     p.add_argument("exported")
     p.add_argument("fathom")
     p.add_argument("--checkpoint")
-    p.add_argument("--problems", type=int, default=2000)
+    p.add_argument("--problems", type=int, default=PROBLEMS)
     p.add_argument("--room", type=int, default=ROOM, help="new tokens at most")
     p.add_argument("--out")
     a = p.parse_args()
@@ -97,9 +95,11 @@ def main():
     student = is_student(a.exported)
     reference = read_student(a.exported) if student else load(a.checkpoint) if a.checkpoint else read(a.exported)
     reference.numerics.dtype = torch.float32
-    answers = by_fathom(a.fathom, a.exported, prompts, asked, a.room)
+    answers = by_fathom(a.fathom, a.exported, [(p, ()) for p in asked], a.room)
+    later = conversations(a.problems)
     columns = {"fathom w8a8": accuracies(prompts, asked, answers),
-               "torch fp32": accuracies(prompts, asked, by_torch(reference, prompts, asked, a.room))}
+               "torch fp32": accuracies(prompts, asked, by_torch(reference, prompts, asked, a.room)),
+               "in conversations": accuracies(prompts, [p for p, _ in later], by_fathom(a.fathom, a.exported, later, a.room))}
     table(columns)
     result = {"problems": len(asked), **columns}
     if not student:

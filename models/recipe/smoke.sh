@@ -20,9 +20,10 @@ stage sft.py --work "$work" --minutes 0.3 --tokens 2048 --log-every 5
 stage sft.py --work "$work" --minutes 0.5 --tokens 2048 --log-every 2 --qat --decay 4
 stage export.py "$(newest sft)" "$work/tokenizer" "$work/sft-model"
 stage check_export.py "$work/sft-model" "$fathom" --untrained
-stage grpo.py --work "$work" --steps 2 --questions 4 --group 4 --room 32 --evaluate 11
+stage grpo.py "$fathom" --work "$work" --steps 2 --questions 4 --group 4 --parts-asked 1 --room 32 --validate 11
 stage export.py "$(newest grpo)" "$work/tokenizer" "$work/model"
 stage evaluate.py "$work/model" "$fathom" --checkpoint "$(newest grpo)" --problems 11 --room 32 --out "$work/model.json"
+stage compare.py "$work/sft-model" "$work/model" "$fathom" --problems 11 --out "$work/comparison.json"
 # so small a model answers nothing right, and distillation learns from right answers alone: it is shown the worked ones
 stage distill.py --work "$work" --rounds 2 --questions 11 --steps 2 --tokens 2048 --room 32 --evaluate 11 --worked
 stage student.py "$(newest distill)" "$work/tokenizer" "$work/student"
