@@ -14,14 +14,14 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to test, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
 TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 libxrt-dev python3-jsonschema
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
-LIB_PKGS := jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium uuid expat OpenCL
+LIB_PKGS := libmicrohttpd jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium uuid expat OpenCL
 LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 
 WARN          := -Wall -Wextra -Werror -Wno-format-zero-length

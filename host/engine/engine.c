@@ -149,6 +149,7 @@ static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error 
     if (!st) st = open_text(g, o->model, e);
     if (!st) st = open_cache(g, o, e);
     if (!st) st = open_tables(g, e);
+    g->rows_limit = g->setup.step_rows;
     return st;
 }
 
@@ -263,6 +264,23 @@ const fa_tokenizer *fa_engine_tokenizer(const fathom_engine *g) {
 
 const fa_chat_family *fa_engine_chat(const fathom_engine *g) {
     return g->chat;
+}
+
+int32_t fa_engine_sessions(const fathom_engine *g) {
+    return g->setup.sessions;
+}
+
+int32_t fa_engine_most_rows(const fathom_engine *g) {
+    return g->setup.step_rows;
+}
+
+void fa_engine_limit_rows(fathom_engine *g, int32_t rows) {
+    if (rows < g->setup.sessions) rows = g->setup.sessions;
+    g->rows_limit = rows > g->setup.step_rows ? g->setup.step_rows : rows;
+}
+
+int32_t fa_engine_step_rows(const fathom_engine *g) {
+    return g->batch.rows;
 }
 
 void fa_engine_set_probe(fathom_engine *g, const fa_probe *probe) {

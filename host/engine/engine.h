@@ -18,4 +18,12 @@ const fa_chat_family *fa_engine_chat(const fathom_engine *engine);
  * were reused from the cache are not computed and so not reported. */
 void fa_engine_set_probe(fathom_engine *engine, const fa_probe *probe);
 
+/* Sessions at one time; rows of a step at most, as opened. */
+int32_t fa_engine_sessions(const fathom_engine *engine);
+int32_t fa_engine_most_rows(const fathom_engine *engine);
+/* Later steps take at most `rows`, cut to sessions .. most rows: a server keeps its steps short so. */
+void fa_engine_limit_rows(fathom_engine *engine, int32_t rows);
+/* Rows of the last step. */
+int32_t fa_engine_step_rows(const fathom_engine *engine);
+
 #endif

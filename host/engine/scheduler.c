@@ -36,7 +36,7 @@ static void plan(fathom_engine *g) {
                 b->turns[b->n_turns++] = (fa_turn){.session = s, .rows = 1, .prompt = s->n_new == 0};
         }
     }
-    int32_t left = g->setup.step_rows - b->n_turns, hungry;
+    int32_t left = g->rows_limit - b->n_turns, hungry;
     for (int32_t i = 0; i < b->n_turns; i++) {
         fa_turn *turn = &b->turns[i];
         bool guessed = fa_session_waiting(turn->session) == 1 && turn->session->n_draft <= left;

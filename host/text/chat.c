@@ -10,6 +10,19 @@ void fa_prompt_free(fa_prompt *p) {
     *p = (fa_prompt){0};
 }
 
+fa_status fa_prompt_append(fa_prompt *p, const char *text, size_t n) {
+    if (!n) return FA_OK;
+    if (p->n_literal == p->capacity) {
+        size_t capacity = p->capacity * 2 + 16;
+        fa_text_range *more = realloc(p->literal, capacity * sizeof *more);
+        if (!more) return FA_ENOMEM;
+        p->literal = more;
+        p->capacity = capacity;
+    }
+    p->literal[p->n_literal++] = (fa_text_range){p->text.n, p->text.n + n};
+    return fa_text_append(&p->text, text, n);
+}
+
 /* ---- the writer ---- */
 
 void fa_chat_put(fa_chat_writer *w, const char *text) {
@@ -17,20 +30,7 @@ void fa_chat_put(fa_chat_writer *w, const char *text) {
 }
 
 void fa_chat_put_literal(fa_chat_writer *w, const char *text, size_t n) {
-    fa_prompt *p = w->out;
-    if (w->status || !n) return;
-    if (p->n_literal == p->capacity) {
-        size_t capacity = p->capacity * 2 + 16;
-        fa_text_range *more = realloc(p->literal, capacity * sizeof *more);
-        if (!more) {
-            w->status = FA_ENOMEM;
-            return;
-        }
-        p->literal = more;
-        p->capacity = capacity;
-    }
-    p->literal[p->n_literal++] = (fa_text_range){p->text.n, p->text.n + n};
-    w->status = fa_text_append(&p->text, text, n);
+    if (!w->status) w->status = fa_prompt_append(w->out, text, n);
 }
 
 /* ---- messages ---- */

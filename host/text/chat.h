@@ -34,6 +34,8 @@ typedef struct fa_prompt {
     size_t n_literal, capacity;
 } fa_prompt;
 void fa_prompt_free(fa_prompt *p);
+/* Appends text of a message. FA_ENOMEM. */
+fa_status fa_prompt_append(fa_prompt *p, const char *text, size_t n);
 
 /* Renders `messages`, an array of {"role", "content", ...} as the API has them (tool_calls and role "tool"
  * where the family knows them), into `out`, which is overwritten and which the caller frees. bos and eos are

@@ -1,0 +1,198 @@
+#include "host/server/answer.h"
+
+#include <string.h>
+
+#include "host/engine/engine.h"
+#include "host/server/internal.h"
+#include "host/server/logprobs.h"
+#include "host/server/reply.h"
+
+/* --- the parts that every object has --------------------------------------------------------------------------------- */
+
+static json_t *object(const fa_exchange *x, json_t *choices) {
+    const fa_job *j = x->job;
+    const char *kind = !j->chat ? "text_completion" : j->stream ? "chat.completion.chunk" : "chat.completion";
+    return json_pack("{s:s+, s:s, s:I, s:s, s:s+, s:o}", "id", j->chat ? "chatcmpl-" : "cmpl-", x->id, "object", kind,
+                     "created", (json_int_t)j->created, "model", j->model, "system_fingerprint", "fathom-",
+                     x->server->info.numerics, "choices", choices);
+}
+
+static json_t *usage_object(const fa_job *j) {
+    fa_job_usage u = fa_job_sum(j);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", (json_int_t)u.prompt,
+                     "completion_tokens", (json_int_t)u.completion, "total_tokens",
+                     (json_int_t)(u.prompt + u.completion), "prompt_cache_hit_tokens", (json_int_t)u.cached,
+                     "prompt_cache_miss_tokens", (json_int_t)(u.prompt - u.cached), "prompt_tokens_details",
+                     "cached_tokens", (json_int_t)u.cached, "completion_tokens_details", "reasoning_tokens",
+                     (json_int_t)u.reasoning);
+}
+
+static json_int_t index_of(const fa_job *j, const fa_choice *c) {
+    return (json_int_t)(c - j->choices);
+}
+
+static const char *finish_reason(const fa_choice *c) {
+    return c->finish == FATHOM_STOP ? "stop" : "length";
+}
+
+static json_t *text_of(const fa_text *t) {
+    return json_stringn(t->data ? t->data : "", t->n);
+}
+
+/* Hands out what the array has and leaves none; null where log-probabilities were not asked for. */
+static json_t *take_array(json_t **array) {
+    json_t *taken = *array;
+    *array = NULL;
+    return taken ? taken : json_null();
+}
+
+static json_t *chat_logprobs(const fa_job *j, fa_choice *c) {
+    if (!j->logprobs) return json_null();
+    json_t *reasoning = take_array(&c->reasoning_logprobs);
+    json_t *o = json_pack("{s:o}", "content", take_array(&c->logprobs));
+    if (json_is_null(reasoning))
+        json_decref(reasoning);
+    else
+        json_object_set_new(o, "reasoning_content", reasoning);
+    return o;
+}
+
+static int64_t characters(const fa_text *t) {
+    int64_t n = 0;
+    for (size_t i = 0; i < t->n; i++) n += ((unsigned char)t->data[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static json_t *completion_logprobs(const fa_job *j, fa_choice *c) {
+    if (!j->logprobs) return json_null();
+    json_t *entries = take_array(&c->logprobs);
+    json_t *o = fa_logprobs_completion(entries, c->text_at);
+    json_decref(entries);
+    return o;
+}
+
+/* --- streams ---------------------------------------------------------------------------------------------------------- */
+
+/* One event for one choice; `delta` is taken over. */
+static void send_delta(fa_exchange *x, fa_choice *c, json_t *delta, const char *finish) {
+    json_t *choice = json_pack("{s:I, s:o, s:o, s:s?}", "index", index_of(x->job, c), "delta", delta, "logprobs",
+                               finish ? json_null() : chat_logprobs(x->job, c), "finish_reason", finish);
+    json_t *o = object(x, json_pack("[o]", choice));
+    if (x->job->include_usage) json_object_set_new(o, "usage", json_null());
+    fa_reply_event(x, o);
+}
+
+static void greet(fa_exchange *x, fa_choice *c) {
+    if (c->greeted) return;
+    c->greeted = true;
+    json_t *delta = json_pack("{s:s, s:s}", "role", "assistant", "content", "");
+    json_t *choice =
+        json_pack("{s:I, s:o, s:n, s:n}", "index", index_of(x->job, c), "delta", delta, "logprobs", "finish_reason");
+    json_t *o = object(x, json_pack("[o]", choice));
+    if (x->job->include_usage) json_object_set_new(o, "usage", json_null());
+    fa_reply_event(x, o);
+}
+
+static void send_chat(fa_exchange *x, fa_choice *c) {
+    if (c->reasoning.n || c->content.n) greet(x, c);
+    if (c->reasoning.n)
+        send_delta(x, c, json_pack("{s:o, s:n}", "reasoning_content", text_of(&c->reasoning), "content"), NULL);
+    c->reasoning.n = 0;
+    if (c->content.n) send_delta(x, c, json_pack("{s:o}", "content", text_of(&c->content)), NULL);
+    c->content.n = 0;
+}
+
+static json_t *completion_choice(const fa_job *j, fa_choice *c, const char *finish) {
+    return json_pack("{s:I, s:o, s:o, s:s?}", "index", index_of(j, c), "text", text_of(&c->content), "logprobs",
+                     completion_logprobs(j, c), "finish_reason", finish);
+}
+
+static void send_completion(fa_exchange *x, fa_choice *c, const char *finish) {
+    if (!c->content.n && !finish) return;
+    json_t *o = object(x, json_pack("[o]", completion_choice(x->job, c, finish)));
+    if (x->job->include_usage) json_object_set_new(o, "usage", json_null());
+    c->text_at += characters(&c->content);
+    c->content.n = 0;
+    fa_reply_event(x, o);
+}
+
+/* --- tokens ----------------------------------------------------------------------------------------------------------- */
+
+/* The end-of-sequence token is no part of the answer. */
+static bool is_part(const fa_exchange *x, const fa_choice *c, const fathom_token *token) {
+    const fa_tokenizer *t = fa_engine_tokenizer(x->server->engine);
+    return !(token->bytes == 0 && fa_tokenizer_is_special(t, token->id) &&
+             fathom_session_finish(c->session) == FATHOM_STOP);
+}
+
+static bool keep_logprob(const fa_exchange *x, fa_choice *c, const fathom_token *token, bool reasoning) {
+    json_t **to = reasoning ? &c->reasoning_logprobs : &c->logprobs;
+    if (!*to) *to = json_array();
+    return json_array_append_new(*to, fa_logprobs_entry(fa_engine_tokenizer(x->server->engine), token)) == 0;
+}
+
+bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
+    const fa_job *j = x->job;
+    if (!c->content.data && c->prompt->echo && !c->usage.new_tokens &&
+        fa_text_append(&c->content, c->prompt->echo, c->prompt->echo_bytes))
+        return false;
+    c->usage = fathom_session_usage(c->session);
+    bool reasoning = c->think.inside;
+    if (fa_think_feed(&c->think, token->text, token->bytes, &c->reasoning, &c->content)) return false;
+    reasoning |= c->think.inside;
+    c->reasoning_tokens += reasoning;
+    if (j->logprobs && is_part(x, c, token) && !keep_logprob(x, c, token, reasoning)) return false;
+    if (j->stream && j->chat) send_chat(x, c);
+    if (j->stream && !j->chat) send_completion(x, c, NULL);
+    return true;
+}
+
+bool fa_answer_end(fa_exchange *x, fa_choice *c, const char *rest) {
+    const fa_job *j = x->job;
+    if (fa_think_feed(&c->think, rest, strlen(rest), &c->reasoning, &c->content) ||
+        fa_think_end(&c->think, &c->reasoning, &c->content))
+        return false;
+    if (!j->stream) return true;
+    if (!j->chat) {
+        send_completion(x, c, finish_reason(c));
+        return true;
+    }
+    send_chat(x, c);
+    greet(x, c);
+    send_delta(x, c, json_object(), finish_reason(c));
+    return true;
+}
+
+void fa_answer_usage(fa_exchange *x) {
+    if (!x->job->include_usage) return;
+    json_t *o = object(x, json_array());
+    json_object_set_new(o, "usage", usage_object(x->job));
+    fa_reply_event(x, o);
+}
+
+/* --- whole responses -------------------------------------------------------------------------------------------------- */
+
+static json_t *message_of(const fa_choice *c) {
+    json_t *m = json_pack("{s:s, s:o}", "role", "assistant", "content", text_of(&c->content));
+    if (c->reasoning.n) json_object_set_new(m, "reasoning_content", text_of(&c->reasoning));
+    return m;
+}
+
+static json_t *chat_choice(const fa_job *j, fa_choice *c) {
+    return json_pack("{s:I, s:o, s:o, s:s}", "index", index_of(j, c), "message", message_of(c), "logprobs",
+                     chat_logprobs(j, c), "finish_reason", finish_reason(c));
+}
+
+char *fa_answer_whole(const fa_exchange *x) {
+    const fa_job *j = x->job;
+    json_t *choices = json_array();
+    for (size_t i = 0; i < j->n_choices; i++) {
+        fa_choice *c = &j->choices[i];
+        json_array_append_new(choices, j->chat ? chat_choice(j, c) : completion_choice(j, c, finish_reason(c)));
+    }
+    json_t *o = object(x, choices);
+    json_object_set_new(o, "usage", usage_object(j));
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}

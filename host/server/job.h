@@ -1,0 +1,67 @@
+/* What is computed for one request of chat or completions: prompts as ids, how to sample, and the choices under way. Made by the preparing thread, then the
+ * engine thread's alone. */
+#ifndef FA_SERVER_JOB_H
+#define FA_SERVER_JOB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/fathom.h"
+#include "host/text/chat.h"
+
+enum { FA_JOB_CHOICES = 16, FA_JOB_STOPS = 16 };
+
+/* One answer. */
+typedef struct fa_choice {
+    fathom_session *session; /* NULL: not started, or over */
+    bool started, over;
+    const struct fa_job_prompt *prompt;
+    fa_think think;
+    fa_text reasoning, content;            /* of a stream: what was not sent yet; else all so far */
+    json_t *reasoning_logprobs, *logprobs; /* arrays in step with them, or NULL */
+    bool greeted;                          /* a stream's first event, which names the role, is out */
+    int32_t reasoning_tokens;
+    int64_t text_at; /* of completions: characters sent so far */
+    fathom_finish finish;
+    fathom_usage usage;
+} fa_choice;
+
+typedef struct fa_job_prompt {
+    int32_t *ids; /* [n] */
+    size_t n;
+    char *echo; /* the text that a completion repeats in front of its answer, or NULL */
+    size_t echo_bytes;
+} fa_job_prompt;
+
+typedef struct fa_job {
+    json_t *body; /* the request; texts below are views into it */
+    bool chat;    /* else a completion */
+    bool stream, include_usage;
+    bool reasons; /* an answer may begin with reasoning, which is told apart */
+    bool inside;  /* the prompt ends inside <think> */
+    bool logprobs;
+    const char *model; /* as the request named it */
+    int64_t created;   /* s since 1970 */
+    fathom_sampling sampling;
+    const char *stops[FA_JOB_STOPS];
+    fa_job_prompt *prompts;
+    size_t n_prompts;
+    fa_choice *choices; /* [n_choices]: n for each prompt, in the order of prompts */
+    size_t n_choices;
+    int64_t first_ns; /* monotonic, of the first token; 0: none yet */
+} fa_job;
+
+/* Also closes its sessions' buffers, not the sessions. NULL allowed. */
+void fa_job_free(fa_job *j);
+
+/* Makes the prompts' choices, `n` of each; false when memory ran out. */
+bool fa_job_make_choices(fa_job *j, int64_t n);
+
+/* Sums over choices: prompts count once. */
+typedef struct fa_job_usage {
+    int64_t prompt, cached, completion, reasoning;
+} fa_job_usage;
+fa_job_usage fa_job_sum(const fa_job *j);
+
+#endif

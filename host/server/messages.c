@@ -1,0 +1,152 @@
+#include "host/server/messages.h"
+
+#include <string.h>
+
+static bool bad(fa_problem *p, size_t i, const char *field, const char *what) {
+    char param[56];
+    snprintf(param, sizeof param, "messages[%zu]%s", i, field);
+    return fa_problem_set(p, FA_ERROR_MALFORMED, param, "%s: %s", param, what);
+}
+
+/* --- one message ------------------------------------------------------------------------------------------------------ */
+
+/* An array of {"type": "text", "text": ...}, joined; NULL with a problem. */
+static json_t *join_parts(const json_t *parts, size_t i, fa_problem *p) {
+    fa_text joined = {0};
+    size_t k;
+    json_t *part, *text = NULL;
+    json_array_foreach(parts, k, part) {
+        const char *type = json_string_value(json_object_get(part, "type"));
+        const json_t *t = json_object_get(part, "text");
+        if (!type || strcmp(type, "text") != 0 || !json_is_string(t)) {
+            bad(p, i, ".content", "expected a text or parts of type text; this model takes no pictures");
+            break;
+        }
+        if (fa_text_append(&joined, json_string_value(t), json_string_length(t))) break;
+    }
+    if (k == json_array_size(parts)) text = json_stringn(joined.data ? joined.data : "", joined.n);
+    if (!text && !p->set) fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+    fa_text_free(&joined);
+    return text;
+}
+
+static bool copy_content(json_t *to, const json_t *message, size_t i, fa_problem *p) {
+    json_t *content = json_object_get(message, "content");
+    if (!content || json_is_null(content)) return true;
+    json_t *text = json_is_array(content) ? join_parts(content, i, p) : json_incref(content);
+    if (!text) return false;
+    if (!json_is_string(text)) {
+        json_decref(text);
+        return bad(p, i, ".content", "expected a text");
+    }
+    return json_object_set_new(to, "content", text) == 0;
+}
+
+/* "prefix": true makes the last message, of the assistant, the beginning of the answer. */
+static bool take_prefix(fa_conversation *c, const json_t *messages, size_t i, const json_t *m, fa_problem *p) {
+    const json_t *prefix = json_object_get(m, "prefix");
+    const char *role = json_string_value(json_object_get(m, "role"));
+    if (prefix && !json_is_null(prefix) && !json_is_boolean(prefix))
+        return bad(p, i, ".prefix", "expected true or false");
+    if (!json_is_true(prefix)) return true;
+    if (!c->beta) return bad(p, i, ".prefix", "a prefix is taken by /beta/chat/completions");
+    if (i + 1 != json_array_size(messages) || !role || strcmp(role, "assistant") != 0)
+        return bad(p, i, ".prefix", "only the last message, of the assistant, can be a prefix");
+    c->continues = true;
+    return true;
+}
+
+static bool check_reasoning(const fa_conversation *c, const json_t *m, size_t i, fa_problem *p) {
+    const json_t *reasoning = json_object_get(m, "reasoning_content");
+    if (!reasoning || json_is_null(reasoning)) return true;
+    if (!json_is_string(reasoning)) return bad(p, i, ".reasoning_content", "expected a text");
+    if (!c->reasons || c->continues) return true;
+    return bad(p, i, ".reasoning_content",
+               "a reasoning model gets the answers of earlier turns without their reasoning");
+}
+
+/* A copy with what templates read, in the form they read it. */
+static json_t *copy_message(fa_conversation *c, const json_t *messages, size_t i, fa_problem *p) {
+    static const char *const kept[] = {"tool_calls", "tool_call_id", "name"};
+    const json_t *m = json_array_get(messages, i);
+    if (!json_is_object(m)) {
+        bad(p, i, "", "expected an object");
+        return NULL;
+    }
+    json_t *copy = json_object(), *role = json_object_get(m, "role");
+    bool developer = role && json_is_string(role) && !strcmp(json_string_value(role), "developer");
+    if (role) json_object_set_new(copy, "role", developer ? json_string("system") : json_incref(role));
+    for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
+        if (json_object_get(m, kept[k])) json_object_set(copy, kept[k], json_object_get(m, kept[k]));
+    if (take_prefix(c, messages, i, m, p) && check_reasoning(c, m, i, p) && copy_content(copy, m, i, p)) return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+bool fa_messages_read(fa_conversation *c, const json_t *messages, fa_problem *p) {
+    size_t n = json_array_size(messages);
+    c->messages = json_array();
+    if (!n) return fa_problem_set(p, FA_ERROR_MALFORMED, "messages", "messages: expected at least one message");
+    for (size_t i = 0; i < n; i++) {
+        json_t *copy = copy_message(c, messages, i, p);
+        if (!copy) return false;
+        json_array_append_new(c->messages, copy);
+    }
+    if (!c->continues) return true;
+    const json_t *last = json_array_get(messages, n - 1);
+    c->reasoning = json_object_get(last, "reasoning_content");
+    c->content = json_object_get(json_array_get(c->messages, n - 1), "content");
+    json_incref((json_t *)(uintptr_t)c->content);
+    json_array_remove(c->messages, n - 1);
+    if (n > 1) return true;
+    return fa_problem_set(p, FA_ERROR_MALFORMED, "messages", "messages: a prefix needs a message before it");
+}
+
+void fa_messages_free(fa_conversation *c) {
+    json_decref(c->messages);
+    if (c->continues) json_decref((json_t *)(uintptr_t)c->content);
+    c->messages = NULL;
+}
+
+/* --- the prompt --------------------------------------------------------------------------------------------------------- */
+
+static fa_status put(fa_prompt *out, const char *text) {
+    return fa_text_append(&out->text, text, strlen(text));
+}
+
+static fa_status put_literal(fa_prompt *out, const json_t *text) {
+    return fa_prompt_append(out, json_string_value(text), json_string_length(text));
+}
+
+/* Not all prompts of a template that thinks end so: after the output of a tool the answer goes on. */
+static bool ends_in_think(const fa_text *t) {
+    static const char tag[] = "<think>\n";
+    return t->n >= sizeof tag - 1 && !memcmp(t->data + t->n - (sizeof tag - 1), tag, sizeof tag - 1);
+}
+
+/* What follows the template: the end of an empty or given reasoning, and the beginning of the answer. */
+static fa_status put_beginning(fa_conversation *c, fa_prompt *out) {
+    fa_status s = FA_OK;
+    bool thinks = ends_in_think(&out->text), reasoned = c->continues && json_string_length(c->reasoning) > 0;
+    bool answered = c->continues && json_string_length(c->content) > 0;
+    c->inside = thinks && c->reasons;
+    if (thinks && reasoned) s = put_literal(out, c->reasoning);
+    if (thinks && (!c->reasons || answered)) {
+        c->inside = false;
+        if (!s) s = put(out, "\n</think>\n\n");
+    }
+    return !s && answered ? put_literal(out, c->content) : s;
+}
+
+bool fa_messages_encode(fa_conversation *c, const fa_tokenizer *t, fa_ids *ids, fa_problem *p) {
+    fa_prompt out = {0};
+    fa_error e = {0};
+    fa_status s =
+        fa_chat_render(c->family, c->messages, true, fa_tokenizer_bos_text(t), fa_tokenizer_eos_text(t), &out, &e);
+    if (!s && (s = put_beginning(c, &out))) fa_fail(&e, s, "messages: memory ran out");
+    fa_encode_options options = {
+        .prefix = !fa_chat_prints_bos(c->family), .literal = out.literal, .n_literal = out.n_literal};
+    if (!s) s = fa_encode(t, out.text.data, out.text.n, &options, ids, &e);
+    fa_prompt_free(&out);
+    return s ? fa_problem_of(p, s, "messages", e.text) : true;
+}

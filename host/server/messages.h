@@ -1,0 +1,30 @@
+/* The messages of a chat request: from the forms that clients send to the prompt's ids. */
+#ifndef FA_SERVER_MESSAGES_H
+#define FA_SERVER_MESSAGES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "host/server/reply.h"
+#include "host/text/chat.h"
+
+typedef struct fa_conversation {
+    const fa_chat_family *family;
+    bool reasons;                      /* the profile thinks before it answers */
+    bool beta;                         /* the path was /beta's */
+    json_t *messages;                  /* as fa_chat_render takes them, without the one that is continued */
+    bool continues;                    /* the last message, of the assistant, is the beginning of the answer */
+    const json_t *reasoning, *content; /* of that message, views; NULL: none */
+    bool inside;                       /* after encoding: the prompt ends inside <think> */
+} fa_conversation;
+
+/* Content parts of type text become one text, "developer" becomes "system"; pictures, and reasoning_content where it may not be, are problems that
+ * name the message. `messages` must outlive `c`. */
+bool fa_messages_read(fa_conversation *c, const json_t *messages, fa_problem *p);
+
+/* The prompt, up to where the answer begins. A profile that does not reason gets an empty reasoning in front of its answer where the template begins one. */
+bool fa_messages_encode(fa_conversation *c, const fa_tokenizer *t, fa_ids *ids, fa_problem *p);
+
+void fa_messages_free(fa_conversation *c);
+
+#endif
