@@ -41,7 +41,7 @@ LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c \
+TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c \
                tests/rtl/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 

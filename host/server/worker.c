@@ -115,6 +115,7 @@ static bool gather(fa_worker *w) {
     for (;;) {
         choose(w);
         promote(w);
+        atomic_store(&w->running, w->n_active);
         if (w->n_active || w->stop) break;
         int64_t until = fa_now_ns() + (w->n_waiting ? FA_SECOND_NS / 50 : FA_SECOND_NS);
         struct timespec t = {until / FA_SECOND_NS, until % FA_SECOND_NS};
@@ -122,7 +123,6 @@ static bool gather(fa_worker *w) {
     }
     bool go = !w->stop;
     pthread_mutex_unlock(&w->lock);
-    atomic_store(&w->running, w->n_active);
     return go;
 }
 
