@@ -322,7 +322,7 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: fathom' \
 	  'Description: inference for DeepSeek-family models' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lfathom' \
-	  'Requires.private: $(LIB_PKGS)' 'Libs.private: -lgomp -lm' 'Cflags: -I$${includedir}' >$(DESTLIB)/pkgconfig/fathom.pc
+	  'Libs.private: $(LIBS) -lgomp -lm' 'Cflags: -I$${includedir}' >$(DESTLIB)/pkgconfig/fathom.pc
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
