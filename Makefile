@@ -14,10 +14,10 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to test, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 libxrt-dev python3-jsonschema
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
@@ -40,6 +40,8 @@ LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar
                host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
+# programs that fathom starts: XRT's host process, and the device model that XRT's emulation starts
+HELPERS   := $(BUILD)/fathom-xrt-host $(BUILD)/fathom-xrt-device
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c \
                tests/rtl/*.c)
@@ -61,7 +63,7 @@ endif
 endif
 
 .PHONY: all
-all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) ## build the program and the library (the default)
+all: $(BUILD)/fathom $(BUILD)/libfathom.a $(LIB_SO) $(HELPERS) ## build the program and the library (the default)
 
 $(BUILD)/libfathom.a: $(LIB_OBJ)
 	@rm -f $@
@@ -75,6 +77,16 @@ $(LIB_SO): $(LIB_OBJ)
 
 $(BUILD)/fathom: $(call object,$(CLI_SRC)) $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ledit -lm
+
+# its sleep and usleep stand before the C library's in XRT too (host/xrt/sleep.h)
+$(BUILD)/fathom-xrt-host: $(call object,$(wildcard host/xrt/*.c)) $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $^ $(LIBS) -lm
+
+$(BUILD)/fathom-xrt-device: $(call object,$(wildcard sim/xrt_device/*.c)) $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+
+# XRT's headers include each other as <xrt.h>
+$(BUILD)/obj/host/xrt/%.o: ISA_CFLAGS := -isystem /usr/include/xrt
 
 # kernels for one instruction set live in files that say so
 $(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
@@ -312,7 +324,9 @@ SHIPPED := models/fathom-r1-mini
 install: all ## install under PREFIX (DESTDIR is put in front)
 	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig $(DESTMODELS)/$(notdir $(SHIPPED))
 	install -m 644 $(wildcard $(SHIPPED)/*.json $(SHIPPED)/*.safetensors) $(DESTMODELS)/$(notdir $(SHIPPED))/
+	install -d $(DEST)/libexec/fathom
 	install -m 755 $(BUILD)/fathom $(DEST)/bin/
+	install -m 755 $(HELPERS) $(DEST)/libexec/fathom/
 	install -m 644 host/fathom.h $(DEST)/include/
 	install -d $(DEST)/lib/systemd/system
 	install -m 644 deploy/fathom.socket $(DEST)/lib/systemd/system/
@@ -328,7 +342,7 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 uninstall: ## remove what install put there
 	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
 	  $(DESTLIB)/pkgconfig/fathom.pc $(DEST)/lib/systemd/system/fathom.service $(DEST)/lib/systemd/system/fathom.socket
-	rm -rf $(DESTMODELS)/$(notdir $(SHIPPED))
+	rm -rf $(DESTMODELS)/$(notdir $(SHIPPED)) $(DEST)/libexec/fathom
 
 .PHONY: clean
 clean: ## remove everything that was built

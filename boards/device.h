@@ -51,6 +51,7 @@ typedef struct fa_device_stats {
 typedef struct fa_device fa_device;
 struct fa_device {
     const char *name; /* "sim", "xrt" */
+    bool simulated;   /* its seconds, cycles and joules are a model's */
     const fa_board *board;
     int32_t banks; /* of all kinds */
 
@@ -75,5 +76,10 @@ struct fa_device {
     fa_status (*timeline)(fa_device *d, const char *path, fa_error *e);
     void (*close)(fa_device *d);
 };
+
+/* For those who implement `launch`: finds the kernel, and checks the unit and the arguments against the table of kernels. FA_EINVAL. */
+struct hls_kernel;
+fa_status fa_device_check_launch(const fa_board *b, const char *kernel, int32_t unit, const fa_device_arg *args, int n,
+                                 const struct hls_kernel **found, fa_error *e);
 
 #endif

@@ -51,8 +51,9 @@ typedef struct fathom_session fathom_session;
 /* Zeroed with only `model` set is good. Texts are borrowed during fathom_engine_open. */
 typedef struct fathom_options {
     const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
-    const char *backend;  /* "auto" (NULL), "cpu", "reference", "sim" (a simulated board), "sim:u280" */
-    const char *board;    /* of "sim": a name that `fathom boards` lists, or a .board file; NULL: "u55c" */
+    const char *backend;  /* "auto" (NULL), "cpu", "reference", "sim" (a simulated board), "sim:u280", "xrt:emu" */
+    const char *board;    /* of "sim", "xrt": a name that `fathom boards` lists, or a .board file; NULL: "u55c" */
+    const char *xclbin;   /* of a card ("xrt:0000:3b:00.1"): its image */
     const char *numerics; /* "auto" (NULL), "w8a8", "w8a16" */
     const char *cache;    /* "auto" (NULL): "f32"; "bf16" and "fp8" are smaller and round what they keep */
     int threads;          /* 0: all CPUs */

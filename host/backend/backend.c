@@ -8,6 +8,7 @@
 #include "host/backend/cpu/cpu.h"
 #include "host/backend/opencl/opencl.h"
 #include "host/backend/reference.h"
+#include "host/backend/xrt/xrt.h"
 #include "sim/device/sim.h"
 
 typedef struct backend_entry {
@@ -34,12 +35,42 @@ static fa_status open_sim(fa_backend **out, const fa_backend_options *options, f
     return s ? s : fa_board_backend_open(out, device, "sim", e);
 }
 
+/* "xrt", "xrt:CARD": a card, by its BDF or number; "xrt:emu", "xrt:emu:BOARD": XRT's software emulation, which newer releases have
+ * no more, and "xrt:hw_emu..": the other one. */
+static const struct xrt_name {
+    const char *name;
+    fa_xrt_mode mode;
+} xrt_names[] = {{"emu", FA_XRT_SW_EMU}, {"sw_emu", FA_XRT_SW_EMU}, {"hw_emu", FA_XRT_HW_EMU}};
+
+static fa_status open_xrt(fa_backend **out, const fa_backend_options *options, fa_error *e) {
+    fa_device *device = NULL;
+    const char *colon = strchr(options->name, ':'), *rest = colon ? colon + 1 : "0";
+    fa_xrt_options xrt = {
+        .board = options->board, .card = rest, .image = options->xclbin, .timeline = options->timeline};
+    for (size_t i = 0; i < sizeof xrt_names / sizeof *xrt_names; i++) {
+        size_t n = strlen(xrt_names[i].name);
+        if (strncmp(rest, xrt_names[i].name, n) || (rest[n] && rest[n] != ':')) continue;
+        const char *board = rest[n] ? rest + n + 1 : NULL;
+        if (board && options->board && strcmp(board, options->board))
+            return fa_fail(e, FA_EINVAL, "backend '%s': but board '%s' was asked for too", options->name,
+                           options->board);
+        xrt.mode = xrt_names[i].mode;
+        if (board) xrt.board = board;
+    }
+    if (xrt.mode && xrt.image)
+        return fa_fail(e, FA_EINVAL, "backend '%s' makes its own xclbin: --xclbin is for a card", options->name);
+    if (!xrt.board) xrt.board = FA_DEFAULT_BOARD;
+    fa_status s = fa_xrt_open(&device, &xrt, e);
+    return s ? s : fa_board_backend_open(out, device, "xrt", e);
+}
+
 /* What "auto" means comes first. */
 static const backend_entry backends[] = {
     {"cpu", fa_cpu_open, false, false, false},
     {"opencl", fa_opencl_open, true, false, true},
     {"reference", fa_reference_open, false, false, false},
     {"sim", open_sim, true, true, true},
+    {"xrt", open_xrt, true, true, true},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -56,8 +87,8 @@ fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, f
             chosen.name = name;
             if ((chosen.board && !entry->board) || (chosen.timeline && !entry->timeline))
                 return fa_fail(e, FA_EINVAL, "backend '%s' has no %s", entry->name,
-                               chosen.board && !entry->board ? "board: choose 'sim'"
-                                                             : "timeline: choose 'sim' or 'opencl'");
+                               chosen.board && !entry->board ? "board: choose 'sim' or 'xrt'"
+                                                             : "timeline: choose 'sim', 'xrt' or 'opencl'");
             return entry->open(out, &chosen, e);
         }
         size_t used = strlen(known);

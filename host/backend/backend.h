@@ -287,11 +287,13 @@ struct fa_backend {
 #define FA_DEFAULT_BOARD "u55c"
 
 typedef struct fa_backend_options {
-    const char *name;  /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD" */
-    int threads;       /* 0: all */
-    int node;          /* NUMA node, FA_NODE_INTERLEAVE for all */
-    const char *board; /* for "sim": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */
-    bool timeline;     /* keep what fa_backend.timeline writes */
+    const char *
+        name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD", "xrt:CARD", "xrt:emu", "xrt:emu:BOARD", "xrt:hw_emu.." */
+    int threads;        /* 0: all */
+    int node;           /* NUMA node, FA_NODE_INTERLEAVE for all */
+    const char *board;  /* for "sim", "xrt": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */
+    const char *xclbin; /* for "xrt:CARD": the image's file */
+    bool timeline;      /* keep what fa_backend.timeline writes */
 } fa_backend_options;
 
 /* Opens a backend by name. FA_EINVAL lists the known names. The caller calls close. */

@@ -227,6 +227,7 @@ const struct argp cli_model_argp = {.options = model_options, .parser = parse_mo
 enum {
     OPTION_BACKEND = 0x1001,
     OPTION_BOARD,
+    OPTION_XCLBIN,
     OPTION_NUMERICS,
     OPTION_CACHE,
     OPTION_THREADS,
@@ -240,6 +241,7 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->model; return 0;
     case OPTION_BACKEND: o->backend = arg; return 0;
     case OPTION_BOARD: o->board = arg; return 0;
+    case OPTION_XCLBIN: o->xclbin = arg; return 0;
     case OPTION_NUMERICS: o->numerics = arg; return 0;
     case OPTION_CACHE: o->cache = arg; return 0;
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
@@ -255,10 +257,12 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 static const struct argp_option engine_options[] = {
     {"backend", OPTION_BACKEND, "NAME", 0,
      "auto (default), cpu, opencl or opencl:PLATFORM.DEVICE (see fathom devices), sim (a simulated board: slow, counts what "
-     "the board would take), or reference (slow, for checking)",
+     "the board would take), xrt:BDF (a card through XRT), xrt:emu or xrt:emu:BOARD (XRT's emulation of one), or reference "
+     "(slow, for checking)",
      0},
-    {"board", OPTION_BOARD, "NAME", 0, "The board of sim: a name that `fathom boards' lists (default u55c), or a file",
-     0},
+    {"board", OPTION_BOARD, "NAME", 0,
+     "The board of sim or xrt: a name that `fathom boards' lists (default u55c), or a file", 0},
+    {"xclbin", OPTION_XCLBIN, "FILE", 0, "The image of a card (xrt:BDF), as `make xclbin' makes it", 0},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
      "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},
     {"cache", OPTION_CACHE, "TYPE", 0,

@@ -26,6 +26,7 @@ static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_erro
                             .threads = o->threads,
                             .node = FA_NODE_INTERLEAVE,
                             .board = o->board,
+                            .xclbin = o->xclbin,
                             .timeline = o->timeline};
     return fa_backend_open(&g->backend, &b, e);
 }

@@ -20,10 +20,10 @@ static void free_buffer(fa_device *d, fa_device_buffer *buffer) {
 }
 
 /* Counts a transfer and lets the host wait for its end. */
-static void count_transfer(sim_device *s, const fa_device_buffer *b, size_t offset, size_t bytes, bool to_card) {
+static void count_transfer(sim_device *s, uint64_t address, size_t bytes, bool to_card) {
     int lane = to_card ? SIM_LANE_TO_CARD : SIM_LANE_FROM_CARD;
     double seconds = sim_transfer_seconds(&s->board, (double)bytes, to_card);
-    fa_device_bank *bank = &s->memory.banks[sim_memory_bank(&s->memory, b->address + offset)].count;
+    fa_device_bank *bank = &s->memory.banks[sim_memory_bank(&s->memory, address)].count;
     *(to_card ? &bank->to_card : &bank->from_card) += (double)bytes;
     *(to_card ? &s->stats.to_card : &s->stats.from_card) += (double)bytes;
     s->stats.transfers++;
@@ -31,26 +31,34 @@ static void count_transfer(sim_device *s, const fa_device_buffer *b, size_t offs
     sim_clock_join(&s->clock, lane);
 }
 
-static fa_status transfer(sim_device *s, const fa_device_buffer *b, size_t offset, void *to, const void *from,
-                          size_t bytes, bool to_card, fa_error *e) {
+fa_status sim_transfer(sim_device *s, uint64_t address, void *host, size_t bytes, bool to_card, fa_error *e) {
+    fa_status st = sim_check_state(s, e);
+    if (st) return st;
+    if (address > s->memory.bytes || bytes > s->memory.bytes - address)
+        return fa_fail(e, FA_EINVAL, "board %s: %zu bytes at 0x%llx are outside its memory", s->board.name, bytes,
+                       (unsigned long long)address);
+    uint8_t *card = s->memory.base + address;
+    count_transfer(s, address, bytes, to_card);
+    sim_faults_transfer(&s->faults, to_card ? card : host, to_card ? host : card, bytes, to_card);
+    return FA_OK;
+}
+
+static fa_status transfer(fa_device *d, const fa_device_buffer *b, size_t offset, void *host, size_t bytes,
+                          bool to_card, fa_error *e) {
+    sim_device *s = (sim_device *)d;
     fa_status st = sim_check_state(s, e);
     if (!st) st = sim_memory_range(b, offset, bytes, e);
-    if (st) return st;
-    count_transfer(s, b, offset, bytes, to_card);
-    sim_faults_transfer(&s->faults, to, from, bytes, to_card);
-    return FA_OK;
+    return st ? st : sim_transfer(s, b->address + offset, host, bytes, to_card, e);
 }
 
 static fa_status write_buffer(fa_device *d, const fa_device_buffer *to, size_t offset, const void *from, size_t bytes,
                               fa_error *e) {
-    sim_device *s = (sim_device *)d;
-    return transfer(s, to, offset, s->memory.base + to->address + offset, from, bytes, true, e);
+    return transfer(d, to, offset, (void *)from, bytes, true, e); /* read from, never written */
 }
 
 static fa_status read_buffer(fa_device *d, const fa_device_buffer *from, size_t offset, void *to, size_t bytes,
                              fa_error *e) {
-    sim_device *s = (sim_device *)d;
-    return transfer(s, from, offset, to, s->memory.base + from->address + offset, bytes, false, e);
+    return transfer(d, from, offset, to, bytes, false, e);
 }
 
 static fa_status recover(fa_device *d, bool *memory_lost, fa_error *e) {
@@ -70,7 +78,11 @@ static fa_device_stats stats(const fa_device *d) {
     const sim_device *s = (const sim_device *)d;
     fa_device_stats result = s->stats;
     result.seconds = sim_clock_seconds(&s->clock);
-    result.joules += s->board.idle_w * result.seconds;
+    result.joules = s->board.idle_w * result.seconds;
+    for (int32_t u = 0; u < s->board.build.units; u++) {
+        result.unit_cycles += s->unit[u].cycles;
+        result.joules += s->unit[u].joules;
+    }
     return result;
 }
 
@@ -90,6 +102,7 @@ static void close_device(fa_device *d) {
 
 static const fa_device entries = {
     .name = "sim",
+    .simulated = true,
     .alloc = alloc,
     .free = free_buffer,
     .write = write_buffer,

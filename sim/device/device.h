@@ -9,13 +9,16 @@
 #include "sim/device/memory.h"
 #include "sim/device/sim.h"
 
-/* A launch whose cost is counted and whose kernel has yet to run. */
+/* A launch: what is asked for, then, once begun, whose cost is counted and whose kernel has yet to run. */
 typedef struct sim_launch {
     const hls_kernel *kernel;
     int32_t unit;
-    bool hangs, half_done; /* it never ends; after it wrote */
-    uint64_t args[HLS_KERNEL_ARGS];
+    uint64_t args[HLS_KERNEL_ARGS]; /* pointers as this process's addresses, scalars as bits */
+    uint64_t card[HLS_KERNEL_ARGS]; /* pointers as card addresses; SIM_NOWHERE: the kernel does not follow it */
+    bool hangs, half_done;          /* it never ends; after it wrote */
 } sim_launch;
+
+#define SIM_NOWHERE UINT64_MAX
 
 typedef enum sim_state { SIM_READY = 0, SIM_FAILED, SIM_GONE } sim_state;
 
@@ -32,10 +35,28 @@ typedef struct sim_device {
     int n_queued;
     sim_state state;
     bool memory_lost;
-    const char *why; /* it failed */
-    int32_t hung;    /* units that did not end, or -1 */
-    fa_device_stats stats;
+    const char *why;       /* it failed */
+    int32_t hung;          /* units that did not end, or -1 */
+    fa_device_stats stats; /* but for what units did */
+    struct sim_unit {
+        double cycles,
+            joules; /* of its launches: summed for each unit, so that no order among units shows in the last bit */
+    } unit[SIM_LANES - SIM_LANE_UNITS];
 } sim_device;
+
+/* For whoever places buffers and starts kernels itself, by card address (sim/xrt_device). `s`: what fa_sim_open gave. */
+
+/* Moves bytes between this process and the card, as the next transfer does; the host waits for its end. FA_EDEVICE unless the board
+ * works; FA_EINVAL when they are outside its memory. */
+fa_status sim_transfer(sim_device *s, uint64_t address, void *host, size_t bytes, bool to_card, fa_error *e);
+/* Points an argument at a card address; FA_EINVAL when it is outside the memory. */
+fa_status sim_launch_point(const sim_device *s, sim_launch *l, int arg, uint64_t address, fa_error *e);
+/* Lets a launch meet its fault and counts it; FA_EDEVICE when it is the end of the board. */
+fa_status sim_launch_begin(sim_device *s, sim_launch *l, fa_error *e);
+/* Runs its kernel, in the mode of fa_fp_enter; not when it hangs before that. */
+void sim_launch_run(const sim_launch *l);
+/* The host has waited for all units. */
+void sim_join_units(sim_device *s);
 
 /* launch.c: entries of fa_device, and the run of what is queued. */
 fa_status sim_launch_kernel(fa_device *d, const char *kernel, int32_t unit, const fa_device_arg *args, int n,

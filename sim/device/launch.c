@@ -28,6 +28,10 @@ static void fail(sim_device *s, sim_state state, const char *why, int32_t unit) 
     s->hung = unit;
 }
 
+void sim_launch_run(const sim_launch *l) {
+    if (!l->hangs || l->half_done) l->kernel->run(l->args);
+}
+
 static void run_units(void *ctx, int64_t begin, int64_t end, int thread) {
     sim_device *s = ctx;
     (void)thread;
@@ -35,7 +39,7 @@ static void run_units(void *ctx, int64_t begin, int64_t end, int thread) {
         for (int i = 0; i < s->n_queued; i++) {
             const sim_launch *l = &s->queue[i];
             if (l->unit != unit) continue;
-            if (!l->hangs || l->half_done) l->kernel->run(l->args);
+            sim_launch_run(l);
             if (l->hangs) break;
         }
 }
@@ -48,33 +52,34 @@ static void run_queue(sim_device *s) {
     s->n_queued = 0;
 }
 
-/* Fills the values that the kernel sees. */
-static fa_status bind(const sim_device *s, const hls_kernel *k, const fa_device_arg *args, int n, uint64_t *values,
-                      fa_error *e) {
-    if (n != k->n_args) return fa_fail(e, FA_EINVAL, "%s: %d arguments, but it takes %d", k->name, n, k->n_args);
-    for (int i = 0; i < n; i++) {
-        const hls_arg *arg = &k->args[i];
-        bool pointer = arg->kind != HLS_ARG_SCALAR;
-        if (!pointer && args[i].buffer) return fa_fail(e, FA_EINVAL, "%s: %s is a scalar", k->name, arg->name);
-        if (pointer && !args[i].buffer && args[i].value)
-            return fa_fail(e, FA_EINVAL, "%s: %s is a pointer", k->name, arg->name);
-        values[i] = args[i].value;
-        if (!args[i].buffer) continue;
-        fa_status st = sim_memory_range(args[i].buffer, args[i].value, sizeof(hls_word), e);
-        if (st) return fa_error_prefix(e, st, "%s: %s", k->name, arg->name);
-        values[i] = (uint64_t)(uintptr_t)(s->memory.base + args[i].buffer->address + args[i].value);
-    }
+fa_status sim_launch_point(const sim_device *s, sim_launch *l, int arg, uint64_t address, fa_error *e) {
+    if (address > s->memory.bytes - sizeof(hls_word))
+        return fa_fail(e, FA_EINVAL, "%s: %s: 0x%llx is outside the memory of board %s", l->kernel->name,
+                       l->kernel->args[arg].name, (unsigned long long)address, s->board.name);
+    l->card[arg] = address;
+    l->args[arg] = (uint64_t)(uintptr_t)(s->memory.base + address);
     return FA_OK;
 }
 
+/* Fills what the kernel sees. */
+static fa_status bind(const sim_device *s, sim_launch *l, const fa_device_arg *args, int n, fa_error *e) {
+    fa_status st = FA_OK;
+    for (int i = 0; i < n && !st; i++) {
+        l->args[i] = args[i].value;
+        l->card[i] = SIM_NOWHERE;
+        if (args[i].buffer) st = sim_launch_point(s, l, i, args[i].buffer->address + args[i].value, e);
+    }
+    return st;
+}
+
 /* Weight bytes go to the banks of the weight ports in equal shares, io bytes to the banks of the io arguments. */
-static void count_banks(sim_device *s, const hls_kernel *k, const fa_device_arg *args, const hls_cost *cost) {
+static void count_banks(sim_device *s, const sim_launch *l, const hls_cost *cost) {
+    const hls_kernel *k = l->kernel;
     int n_io = 0;
-    for (int i = 0; i < k->n_args; i++) n_io += args[i].buffer && k->args[i].bundle[0] != 'w';
+    for (int i = 0; i < k->n_args; i++) n_io += l->card[i] != SIM_NOWHERE && k->args[i].bundle[0] != 'w';
     for (int i = 0; i < k->n_args; i++) {
-        if (!args[i].buffer) continue;
-        int32_t bank = sim_memory_bank(&s->memory, args[i].buffer->address + args[i].value);
-        fa_device_bank *count = &s->memory.banks[bank].count;
+        if (l->card[i] == SIM_NOWHERE) continue;
+        fa_device_bank *count = &s->memory.banks[sim_memory_bank(&s->memory, l->card[i])].count;
         if (k->args[i].bundle[0] == 'w')
             count->weights += cost->weight_bytes / s->build.ports;
         else
@@ -82,9 +87,10 @@ static void count_banks(sim_device *s, const hls_kernel *k, const fa_device_arg 
     }
 }
 
-static void count(sim_device *s, const sim_launch *l, const fa_device_arg *args) {
+static void count(sim_device *s, const sim_launch *l) {
     hls_cost cost = l->kernel->cost(&s->build, l->args);
     int lane = SIM_LANE_UNITS + l->unit;
+    s->stats.launches++;
     sim_clock_add(&s->clock, lane, SIM_EVENT_LAUNCH, "launch", s->board.launch_s, 0);
     if (l->hangs) {
         sim_clock_add(&s->clock, lane, SIM_EVENT_FAULT, "hung until the deadline", deadline_s, 0);
@@ -92,9 +98,9 @@ static void count(sim_device *s, const sim_launch *l, const fa_device_arg *args)
     }
     double seconds = sim_launch_seconds(&s->board, &cost);
     sim_clock_add(&s->clock, lane, SIM_EVENT_KERNEL, l->kernel->name, seconds, cost.weight_bytes + cost.io_bytes);
-    count_banks(s, l->kernel, args, &cost);
-    s->stats.unit_cycles += sim_launch_cycles(&s->board, &cost);
-    s->stats.joules += sim_launch_joules(&s->board, &cost);
+    count_banks(s, l, &cost);
+    s->unit[l->unit].cycles += sim_launch_cycles(&s->board, &cost);
+    s->unit[l->unit].joules += sim_launch_joules(&s->board, &cost);
 }
 
 /* What the next launch meets. */
@@ -111,30 +117,37 @@ static fa_status meet_fault(sim_device *s, bool *hangs, bool *half_done, fa_erro
     return sim_check_state(s, e);
 }
 
+fa_status sim_launch_begin(sim_device *s, sim_launch *l, fa_error *e) {
+    fa_status st = sim_check_state(s, e);
+    if (!st) st = meet_fault(s, &l->hangs, &l->half_done, e);
+    if (!st) count(s, l);
+    return st;
+}
+
 fa_status sim_launch_kernel(fa_device *d, const char *kernel, int32_t unit, const fa_device_arg *args, int n,
                             fa_error *e) {
     sim_device *s = (sim_device *)d;
     fa_status st = sim_check_state(s, e);
     if (st) return st;
-    const hls_kernel *k = hls_kernel_find(s->build.ports, kernel);
-    if (!k) return fa_fail(e, FA_EINVAL, "board %s has no kernel %s", s->board.name, kernel);
-    if (unit < 0 || unit >= s->board.build.units)
-        return fa_fail(e, FA_EINVAL, "%s: unit %d is not in 0 .. %d", kernel, unit, s->board.build.units - 1);
+    const hls_kernel *k;
+    st = fa_device_check_launch(&s->board, kernel, unit, args, n, &k, e);
+    if (st) return st;
     if (s->n_queued == QUEUE) run_queue(s);
     sim_launch *l = &s->queue[s->n_queued];
     *l = (sim_launch){.kernel = k, .unit = unit};
-    st = bind(s, k, args, n, l->args, e);
-    if (!st) st = meet_fault(s, &l->hangs, &l->half_done, e);
-    if (st) return st;
-    count(s, l, args);
-    s->n_queued++;
-    s->stats.launches++;
-    return FA_OK;
+    st = bind(s, l, args, n, e);
+    if (!st) st = sim_launch_begin(s, l, e);
+    if (!st) s->n_queued++;
+    return st;
+}
+
+void sim_join_units(sim_device *s) {
+    for (int32_t u = 0; u < s->board.build.units; u++) sim_clock_join(&s->clock, SIM_LANE_UNITS + u);
 }
 
 fa_status sim_wait(fa_device *d, fa_error *e) {
     sim_device *s = (sim_device *)d;
     if (s->state == SIM_READY) run_queue(s);
-    for (int32_t u = 0; u < s->board.build.units; u++) sim_clock_join(&s->clock, SIM_LANE_UNITS + u);
+    sim_join_units(s);
     return sim_check_state(s, e);
 }

@@ -46,6 +46,8 @@ static int run_case(const check_case *c) {
 
 int check_main(int argc, char **argv, const check_case *cases, size_t n) {
     int failed = 0;
+    const char *build = getenv("FATHOM_BUILD");
+    setenv("FATHOM_LIBEXEC", build && *build ? build : "build", 0);
     for (size_t i = 0; i < n; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         failed += run_case(&cases[i]) == FAILED;

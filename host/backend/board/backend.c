@@ -221,7 +221,7 @@ static bool used(const fa_backend *base, fa_backend_use *use) {
     fa_device *d = ((const fa_board_backend *)base)->device;
     fa_device_stats t = d->stats(d);
     *use = (fa_backend_use){.board = d->board->name,
-                            .simulated = !strcmp(d->name, "sim"),
+                            .simulated = d->simulated,
                             .seconds = t.seconds,
                             .unit_cycles = t.unit_cycles,
                             .joules = t.joules,

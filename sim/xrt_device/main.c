@@ -1,0 +1,62 @@
+/* fathom-xrt-device: the device model that XRT's emulation starts in the place of the Xilinx one. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sim/xrt_device/card.h"
+#include "sim/xrt_device/control.h"
+
+enum { CONNECT_MS = 20000, CONNECT_STEP_MS = 2 };
+
+static int usage(void) {
+    fprintf(
+        stderr,
+        "fathom-xrt-device: a simulated board behind XRT's emulation (sw_emu, hw_emu). XRT starts it; ask for it with\n"
+        "  fathom run --backend xrt:emu\n"
+        "Environment: " XRT_ENV_BOARD " (a board of `fathom boards' or a .board file), EMULATION_SOCKETID, USER and\n"
+        "XCL_EMULATION_MODE (set by XRT), " XRT_ENV_CONTROL ", " XRT_ENV_TIMELINE " (docs/xrt.md)\n");
+    return 2;
+}
+
+/* XRT listens only after it has started this process (unix_socket.cxx). */
+static int connect_to_xrt(fa_error *e) {
+    const char *user = getenv("USER"), *id = getenv("EMULATION_SOCKETID");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int n = snprintf(to.sun_path, sizeof to.sun_path, "/tmp/%s/%s", user ? user : "", id);
+    if (n >= (int)sizeof to.sun_path) {
+        fa_fail(e, FA_EINVAL, "the path of XRT's socket is %d bytes long", n);
+        return -1;
+    }
+    for (int ms = 0; ms < CONNECT_MS; ms += CONNECT_STEP_MS) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && !connect(fd, (struct sockaddr *)&to, sizeof to)) return fd;
+        if (fd >= 0) close(fd);
+        usleep(CONNECT_STEP_MS * 1000);
+    }
+    fa_fail(e, FA_EIO, "XRT does not listen at %s: %s", to.sun_path, strerror(errno));
+    return -1;
+}
+
+int main(void) {
+    static xrt_card card;
+    fa_error e = {0};
+    pthread_t thread;
+    const char *board = getenv(XRT_ENV_BOARD), *control = getenv(XRT_ENV_CONTROL), *mode = getenv("XCL_EMULATION_MODE"),
+               *timeline = getenv(XRT_ENV_TIMELINE);
+    if (!board || !getenv("EMULATION_SOCKETID")) return usage();
+    signal(SIGPIPE, SIG_IGN);
+    fa_status s = xrt_card_open(&card, board, timeline && *timeline == '1', control ? atoi(control) : -1, &e);
+    if (s) xrt_card_fail(&card, &e);
+    if (control && pthread_create(&thread, NULL, xrt_card_control, &card)) {
+        fa_fail(&e, FA_ENOMEM, "no thread for the control socket");
+        xrt_card_fail(&card, &e);
+    }
+    int socket = connect_to_xrt(&e);
+    if (socket < 0 || xrt_card_serve(&card, socket, !mode || strcmp(mode, "hw_emu"), &e)) xrt_card_fail(&card, &e);
+    _exit(0); /* kernels may still run */
+}
