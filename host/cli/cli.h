@@ -21,7 +21,8 @@
     X(boards, "Show accelerator boards, their facts and fits")               \
     X(plan, "Plan a model on boards: fit, speed, energy, cost")              \
     X(explore, "Sweep builds, boards and batches")                           \
-    X(devices, "Show the CPU, memory and backends of this machine")
+    X(devices, "Show the CPU, memory and backends of this machine")          \
+    X(doctor, "Show what is missing here, and what to do")
 
 typedef struct cli_command {
     const char *name, *help;

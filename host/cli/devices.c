@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boards/cards.h"
 #include "host/backend/backend.h"
 #include "host/backend/opencl/opencl.h"
 #include "host/base/cpu.h"
@@ -20,7 +21,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp argp = {
     .parser = parse,
-    .doc = "Shows the CPU, its instruction set, caches and NUMA memory, and the backends that can run here.",
+    .doc =
+        "Shows the CPU, its instruction set, caches and NUMA memory, the accelerator cards with their shells, temperatures "
+        "and power where XRT's xbutil tells, and the backends that can run here. `fathom doctor' says what is missing.",
 };
 
 /* The first line of a file below /sys, without its newline; empty when there is none. */
@@ -108,6 +111,26 @@ static void print_opencl(void) {
     if (!n) printf("backend   opencl: the installed platforms have no device\n");
 }
 
+/* A line for each card: "0000:3b:00.1: u55c, xilinx_u55c_gen3x16_xdma_base_3, node 1, 47 C (FPGA), 35.2 W of 150 W". */
+static void print_cards(void) {
+    fa_card cards[FA_CARDS];
+    fa_error e = {0};
+    int n = fa_cards_scan("/sys/bus/pci/devices", cards, FA_CARDS);
+    if (!n) return;
+    fa_status s = fa_cards_ask(cards, n, &e);
+    for (const fa_card *c = cards; c < cards + n; c++) {
+        printf("card      %s: %s", c->bdf, *c->board ? c->board : "unknown");
+        if (*c->shell) printf(", %s%s", c->shell, c->ready ? "" : " (not ready)");
+        if (!*c->driver) printf(", no driver");
+        if (c->node >= 0) printf(", node %d", c->node);
+        if (c->celsius > -273) printf(", %.0f C (%s)", c->celsius, c->hottest);
+        if (c->watts >= 0) printf(", %.1f W", c->watts);
+        if (c->watts >= 0 && c->max_watts > 0) printf(" of %.0f W", c->max_watts);
+        printf("\n");
+    }
+    if (s) printf("card      %s\n", e.text);
+}
+
 int cli_devices(int argc, char **argv) {
     char name[64];
     cpu_set_t set;
@@ -119,6 +142,7 @@ int cli_devices(int argc, char **argv) {
     print_isa();
     print_caches();
     print_nodes();
+    print_cards();
     print_backends();
     print_opencl();
     return CLI_OK;
