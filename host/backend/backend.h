@@ -253,6 +253,7 @@ typedef struct fa_backend fa_backend;
 struct fa_backend {
     const char *name; /* "reference", "cpu", ... */
     char detail[96];  /* what it runs on: "avx512, 2 threads" */
+    const char *lost; /* NULL; else what happened to the device whose work `cpu` does since recover was called */
 
     /* Takes scratch memory for steps within `limits`. Called once, before the first submit. */
     fa_status (*reserve)(fa_backend *b, const fa_limits *limits, fa_error *e);
@@ -271,7 +272,7 @@ struct fa_backend {
     /* Starts `n` ops. The arrays that ops point to stay unchanged until wait returns. */
     fa_status (*submit)(fa_backend *b, const fa_op *ops, int n, fa_ticket *ticket, fa_error *e);
     fa_status (*wait)(fa_backend *b, fa_ticket ticket, fa_error *e);
-    /* After FA_EDEVICE, which submit, wait, read and write go on returning: makes the device work again. Weights are as they
+    /* After FA_EDEVICE, which submit, wait, read and write go on returning: makes the device, or `lost`, work again. Weights are as they
      * were given, buffers as they were but for what the failed submission or transfer writes; with *memory_lost buffers are
      * zero. FA_EDEVICE: it stays lost. NULL where nothing can fail. */
     fa_status (*recover)(fa_backend *b, bool *memory_lost, fa_error *e);

@@ -64,6 +64,7 @@ struct fathom_engine {
     size_t longest_piece; /* bytes of the longest token */
     const fa_probe *probe;
     int32_t rows_limit;                                        /* of a step, sessions .. setup.step_rows */
+    bool device_lost;                                          /* and the answers that it held have ended */
     fa_status (*run)(fa_model *, const fa_step *, fa_error *); /* fa_model_step; tests put failures in between */
 };
 

@@ -104,14 +104,23 @@ static void place_turns(fathom_engine *g) {
     }
 }
 
-/* True when a step failed because the device had lost its memory and works again. The cache is empty then, but sessions have
- * their tokens: what they had cached is computed again, with the same bits. */
-static bool start_over(fathom_engine *g, fa_status st) {
-    if (st != FA_EDEVICE || !fa_model_cache_lost(g->model)) return false;
-    for (int32_t i = 0; i < g->setup.sessions; i++)
-        if (g->sessions[i].open) fa_sequence_truncate(g->sessions[i].sequence, 0);
+typedef enum loss { LOST_NOTHING = 0, LOST_CACHE, LOST_DEVICE } loss;
+
+/* What a failed step lost. A device that has lost its memory and works again leaves sessions their tokens: what they had cached is
+ * computed again, with the same bits. A device that is gone ends the answers it held with the error `why`: `cpu`, which goes on,
+ * may need a hundred times as long for them, and whether that is wanted is for those to say who wait. */
+static loss settle_loss(fathom_engine *g, fa_status st, const fa_error *why) {
+    if (st != FA_EDEVICE || !fa_model_cache_lost(g->model)) return LOST_NOTHING;
+    bool gone = g->backend->lost && !g->device_lost;
+    for (int32_t i = 0; i < g->setup.sessions; i++) {
+        fathom_session *s = &g->sessions[i];
+        if (!s->open) continue;
+        if (gone && s->finish == FATHOM_RUNNING && fa_sequence_length(s->sequence) > 0) fa_session_fail(s, why);
+        fa_sequence_truncate(s->sequence, 0);
+    }
     fa_cache_forget(g->cache);
-    return true;
+    g->device_lost |= gone;
+    return gone ? LOST_DEVICE : LOST_CACHE;
 }
 
 static fa_status run(fathom_engine *g, fa_error *e) {
@@ -124,8 +133,13 @@ static fa_status run(fathom_engine *g, fa_error *e) {
                     .logit_rows = b->logit_rows,
                     .logits = b->logits,
                     .probe = g->probe};
-    fa_status st = g->run(g->model, &step, e);
-    if (!start_over(g, st)) return st;
+    fa_error why = {0};
+    fa_status st = g->run(g->model, &step, &why);
+    loss lost = settle_loss(g, st, &why);
+    if (st && e) *e = why;
+    if (!lost) return st;
+    for (int32_t i = 0; i < b->n_turns && lost == LOST_DEVICE; i++)
+        if (b->turns[i].session->finish == FATHOM_RUNNING) fa_session_fail(b->turns[i].session, &why);
     b->n_turns = 0;
     return FA_OK;
 }
@@ -253,13 +267,15 @@ static fa_status logits_pass(fathom_engine *g, const fa_sequence *q, const int32
 fathom_status fathom_logits(fathom_engine *g, const int32_t *ids, size_t n, bool all, float *logits,
                             fathom_error *error) {
     fa_error *e = fa_error_of(error);
+    fa_error why = {0};
     fa_sequence *q = NULL;
     fa_status st = check_logits_call(g, ids, n, all, e);
     if (!st) st = fa_sequence_open(g->cache, 0, &q, e);
     if (!st) st = fa_sequence_extend(q, (int32_t)n, e);
     while (!st) {
-        st = logits_pass(g, q, ids, (int32_t)n, all, logits, e);
-        if (!start_over(g, st)) break;
+        st = logits_pass(g, q, ids, (int32_t)n, all, logits, &why);
+        if (st && e) *e = why;
+        if (settle_loss(g, st, &why) != LOST_CACHE) break;
         st = FA_OK;
     }
     fa_sequence_close(q);

@@ -28,7 +28,7 @@ fa_status ocl_lose(fa_opencl *o, fa_status why, const fa_error *e) {
 }
 
 fa_status ocl_check_lost(const fa_opencl *o, fa_error *e) {
-    return o->lost && !o->on_host ? fa_fail(e, FA_EDEVICE, "%s (the device is lost)", o->why) : FA_OK;
+    return o->lost && !o->on_host ? fa_fail(e, FA_EDEVICE, "%s", o->why) : FA_OK;
 }
 
 fa_status ocl_recover(fa_backend *b, bool *memory_lost, fa_error *e) {
@@ -45,6 +45,7 @@ fa_status ocl_recover(fa_backend *b, bool *memory_lost, fa_error *e) {
         buffer->base.host = buffer->memory.data;
     }
     o->on_host = true;
+    o->base.lost = o->why;
     snprintf(o->base.detail, sizeof o->base.detail, "%.40s was lost; cpu, %.30s", o->device.name, o->host->detail);
     return FA_OK;
 }
@@ -61,7 +62,7 @@ static cl_int failed_command(const fa_opencl *o, cl_int otherwise) {
 
 fa_status ocl_give_up(fa_opencl *o, const char *call, cl_int code, fa_error *e) {
     fa_error why;
-    fa_fail(&why, FA_EDEVICE, "opencl: %s: %s: %s (%d)", o->device.name, call, ocl_code_name(code), code);
+    fa_fail(&why, FA_EDEVICE, "opencl: %s is lost: %s: %s (%d)", o->device.name, call, ocl_code_name(code), code);
     if (e) *e = why;
     return ocl_lose(o, FA_EDEVICE, &why);
 }
