@@ -260,6 +260,21 @@ bench: all $(BENCHES) ## measure speed, on generated models of 1 and 2 GB; print
 	@for b in $(filter $(BUILD)/tests/bench/bench_%,$(BENCHES)); do \
 	  FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_BENCH_MODELS="$(BENCH_MODELS)" $$b || exit 1; done
 
+# beside llama.cpp, built from the sources that its Python package carries
+PEER_PACKAGES := cmake g++ python3 python3-pip python3-numpy python3-yaml python3-tqdm
+PEERS ?= $(BUILD)/peers
+
+.PHONY: bench-peers
+bench-peers: all $(BENCHES) ## measure fathom and llama.cpp in turn, on models of one shape; builds llama.cpp (minutes), prints JSON lines
+	@.ci/deps.sh $(PEER_PACKAGES)
+	@tests/bench/peers/build.sh $(PEERS)
+	@for m in llama-1gb v3-moe-1gb; do \
+	  mkdir -p $(BENCH_MODELS)/$$m && $(BUILD)/tests/bench/make_model $$m $(BENCH_MODELS)/$$m || exit 1; \
+	  [ -f $(BENCH_MODELS)/$$m.gguf ] || PYTHONPATH=$(PEERS)/source/gguf-py \
+	    python3 tests/bench/peers/to_gguf.py $(BENCH_MODELS)/$$m $(BENCH_MODELS)/$$m.gguf || exit 1; done
+	@python3 tests/bench/peers/compare.py --fathom $(BUILD)/fathom --limits $(BUILD)/tests/bench/limits \
+	  --peer $(PEERS)/build/bin/llama-bench --models $(BENCH_MODELS)
+
 .PHONY: lint
 lint: ## formatting, static checks, include directions, sizes
 	@.ci/deps.sh $(BUILD_PACKAGES) $(LINT_PACKAGES)
