@@ -15,6 +15,7 @@
     X(trace, "Show which experts each token visits")                         \
     X(quantize, "Turn a model into FP8")                                     \
     X(rollout, "Sample many judged answers for a trainer")                   \
+    X(eval, "Count right answers, or measure a text's perplexity")           \
     X(bench, "Measure a model's speed")                                      \
     X(key, "Make, list, change and revoke keys of the service")              \
     X(usage, "Show what was used and what it cost")                          \
