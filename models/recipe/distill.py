@@ -1,10 +1,11 @@
 """Distillation: the RL model's correct answers teach a dense student.
 
-    python distill.py --work DIR [--pretrain N] [--rounds N]
+    python distill.py FATHOM --work DIR [--pretrain N] [--rounds N]
 
 With --pretrain the student first learns fresh worked problems at a constant rate, for N steps: a base model, which is
-what R1's students started from. Then each round asks the teacher new questions, keeps the answers that the rules call right and well formed (rejection
-sampling), appends them to WORK/distill/answers.jsonl and trains the student on all rounds so far. Resumes."""
+what R1's students started from. Then each round asks the teacher new questions (`fathom rollout`), keeps the answers that the
+rules call right and well formed (rejection sampling), appends them to WORK/distill/answers.jsonl and trains the student on all
+rounds so far, at a rate that falls to nothing over the rounds. Resumes."""
 import argparse
 import json
 import random
@@ -16,48 +17,47 @@ import torch.nn.functional as F
 
 import data
 import problems
-from decode import Frozen, generate
+from decode import Frozen
 from evaluate import accuracies, by_torch, held_out
 from model import Config, Model
 from optimizer import Both
+from rollout import Sampler
 from sft import open_tokenizer
 from store import Store
 from student import Student, StudentConfig
 
 
-def teacher(work):
+def teacher(work, room, fathom):
+    """The RL model, exported, with fathom to ask it."""
     saved = Store(work, "grpo").load()
     if saved is None:
         raise SystemExit(f"{work}: no RL checkpoint; run grpo.py first")
     model = Model(Config(**saved["config"]))
     model.load_state_dict(saved["average"])
-    return model.eval()
+    sampler = Sampler(fathom, work, room)
+    sampler.take(model, Path(work) / "tokenizer")
+    return sampler
 
 
-def sample(model, prompts, a, number):
-    """The right answers of one round, as lines that say question, answer and task."""
+def sample(sampler, prompts, a, number):
+    """The right answers of one round, as lines of prompt and answer, and their share."""
     rng = random.Random(f"distill/{a.seed}/{number}")
-    asked = [problems.make(problems.any_task(rng), rng, "train") for _ in range(a.questions)]
+    asked = [(problems.make(problems.any_task(rng, a.more), rng, "train"), problems.earlier(rng, "train"))
+             for _ in range(a.questions)]
     if a.worked:
-        return [{"round": number, "task": p.task, "question": p.question, "answer": p.completion} for p in asked], 0.0
-    lines = []
-    with Frozen(model):
-        for i in range(0, len(asked), a.batch):
-            part = asked[i:i + a.batch]
-            generator = torch.Generator().manual_seed(a.seed * 1_000_003 + number * 1009 + i)
-            answers = generate(model, [prompts.prompt(p.question) for p in part], prompts.eos, a.room, 0.6, generator)
-            for p, answer in zip(part, answers):
-                if min(problems.reward(p, prompts.text(answer))) == 1.0 and answer[-1] == prompts.eos:
-                    lines.append({"round": number, "task": p.task, "question": p.question, "answer": prompts.text(answer)})
-    return lines, len(lines) / len(asked)
+        return [{"round": number, "task": p.task, "prompt_ids": prompts.prompt(p.question, earlier),
+                 "ids": prompts.completion(p)} for p, earlier in asked], 0.0
+    answers = sampler.ask(asked, 1, 0.6, a.seed * 10**9 + number * 10**6)
+    right = [(p, x) for (p, _), x in zip(asked, answers) if x["accuracy"] and x["format"] and x["finish"] == "stop"]
+    return [{"round": number, "task": p.task, "prompt_ids": x["prompt_ids"], "ids": x["ids"]} for p, x in right], len(right) / len(asked)
 
 
-def batch_of(prompts, lines, rng, tokens):
+def batch_of(lines, rng, tokens):
     sequences, room = [], tokens
     while room > 0:
         line = rng.choice(lines)
-        sequences.append((prompts.prompt(line["question"]), [*prompts.encode(line["answer"]), prompts.eos], line["task"]))
-        room -= len(sequences[-1][0]) + len(sequences[-1][1])
+        sequences.append((line["prompt_ids"], line["ids"], line["task"]))
+        room -= len(line["prompt_ids"]) + len(line["ids"])
     return data.pack(sequences)
 
 
@@ -111,20 +111,20 @@ def train(a):
             loss_sum, since = 0.0, time.time()
     if done >= a.rounds:
         return
-    model = teacher(a.work)
+    sampler = teacher(a.work, a.room, a.fathom)
     file = Path(a.work) / "distill" / "answers.jsonl"
     lines = [json.loads(line) for line in file.open()] if file.exists() else []
     lines = [line for line in lines if line["round"] < done]  # a round that was cut short is made again
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     for number in range(done, a.rounds):
-        new, accepted = sample(model, prompts, a, number)
+        new, accepted = sample(sampler, prompts, a, number)
         with file.open("a") as f:
             f.writelines(json.dumps(line) + "\n" for line in new)
         lines += new
         loss_sum = 0.0
-        for _ in range(a.steps if lines else 0):
-            b = batch_of(prompts, lines, random.Random(f"{a.seed}/{step}"), a.tokens)
-            share = min(1.0, (step + 1) / a.warmup) * min(1.0, (a.rounds - number) / (0.3 * a.rounds))
+        for i in range(a.steps if lines else 0):
+            b = batch_of(lines, random.Random(f"{a.seed}/{step}"), a.tokens)
+            share = min(1.0, (step + 1) / a.warmup) * (1 - (number + i / a.steps) / a.rounds)
             loss_sum += learn(student, optimizer, b, a.lr * share)
             step += 1
             average.add(step)
@@ -139,13 +139,13 @@ def train(a):
 
 def arguments():
     p = argparse.ArgumentParser(description="Teach a dense student the RL model's right answers.")
+    p.add_argument("fathom", help="the program")
     p.add_argument("--work", default="build/recipe")
     p.add_argument("--pretrain", type=int, default=0, metavar="STEPS", help="on worked problems, before the first round")
     p.add_argument("--more", default=[], type=lambda tasks: tasks.split(","), help="tasks to practise three times as much")
     p.add_argument("--rounds", type=int, default=40)
     p.add_argument("--questions", type=int, default=1024, help="of a round")
     p.add_argument("--steps", type=int, default=100, help="of a round")
-    p.add_argument("--batch", type=int, default=256, help="questions that the teacher answers at once")
     p.add_argument("--room", type=int, default=400)
     p.add_argument("--tokens", type=int, default=5120, help="of a step, about")
     p.add_argument("--lr", type=float, default=4e-3)

@@ -7,12 +7,12 @@ from check_rollout import line
 from export import config, released_names, tensors, write
 
 
-def ask(fathom, model, asked, samples, temperature, seed, room, threads):
+def ask(fathom, model, asked, samples, temperature, seed, room, threads, top_p=1):
     """`samples` answers to each (problem, earlier turns), in their order: dictionaries as `fathom rollout --help` tells."""
     prompts = "".join(json.dumps(line(*x)) + "\n" for x in asked)
     done = subprocess.run([fathom, "rollout", "-", "--model", model, "--numerics", "w8a8", "--threads", str(threads), "--quiet",
                            "--samples", str(samples), "--max-tokens", str(room), "--temp", str(temperature),
-                           "--seed", str(seed)], input=prompts, check=True, stdout=subprocess.PIPE, text=True)
+                           "--top-p", str(top_p), "--seed", str(seed)], input=prompts, check=True, stdout=subprocess.PIPE, text=True)
     return [json.loads(x) for x in done.stdout.splitlines()]
 
 
