@@ -326,7 +326,7 @@ bool fa_accounts_identify(fa_accounts *a, const char *text, size_t bytes, fa_ide
     pthread_mutex_lock(&a->lock);
     int32_t slot = is_key ? index_find(a, digest) : 0;
     const fa_key *k = &a->accounts[slot].key;
-    bool known = slot ? !k->revoked : a->keyless && !a->active;
+    bool known = slot ? !k->revoked : a->keyless && a->n_accounts == 1; /* revoking the last key opens nothing */
     if (known) {
         *who = (fa_identity){.slot = slot, .id = k->id, .rights = k->rights};
         memcpy(who->name, k->name, sizeof who->name);

@@ -24,7 +24,7 @@ typedef struct fa_accounts_options {
     const char *database; /* path; made when missing */
     fa_admission_options admission;
     bool
-        keyless; /* while there is no key at all, requests without one are let in with all rights, unlimited and unpaid */
+        keyless; /* while no key was ever made, requests without one are let in with all rights, unlimited and unpaid */
 } fa_accounts_options;
 
 /* Opens the database, reads the keys and starts the writer. The caller closes; closing writes what is waiting. */

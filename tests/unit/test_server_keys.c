@@ -226,6 +226,7 @@ static void a_running_server_sees_what_another_process_changes(void *arg) {
     CHECK(fa_accounts_leave(a, d.ticket, NULL, NULL, NULL));
     CHECK_OK(fa_key_revoke(p.db, k.id, 2000, &e), &e);
     EVENTUALLY(!known(a, text, &who));
+    CHECK(!fa_accounts_identify(a, NULL, 0, &who), "revoking the last key opens the service");
     CHECK(fa_key_revoke(p.db, k.id, 2001, &e) == FA_EINVAL && fa_key_get(p.db, &k, "alice", &e) == FA_EINVAL);
     CHECK_OK(fa_key_get(p.db, &k, "#1", &e), &e);
     CHECK(k.revoked == 2000);
