@@ -55,7 +55,7 @@ BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
 
 # a missing compiler or library is said once and plainly, not by the first file that fails
-SETS_UP := help deps run run-smollm2 test lint asan valgrind clean uninstall
+SETS_UP := help deps run run-smollm2 test lint asan tsan valgrind clean uninstall
 ifneq ($(filter-out $(SETS_UP),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(and $(LIBS),$(shell command -v $(CC))),)
 $(error The compiler or a library is missing: run `make deps` (as root, or where sudo works), then make again)
@@ -241,6 +241,41 @@ asan: ## the tests under the address, leak and undefined-behaviour sanitizers
 	$(AGAIN) check BUILD=build-asan CFLAGS="-O1 -g" LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan.txt:print_suppressions=0 \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
+# one CPU for a test: what worker threads of OpenMP agree on is hidden from this sanitizer, and one CPU has one worker
+.PHONY: tsan
+tsan: ## the tests of the service under the thread sanitizer
+	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
+	$(AGAIN) all tests BUILD=build-tsan CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	@TSAN_OPTIONS=halt_on_error=1 taskset -c $$(($$(nproc) - 1)) $(MAKE) --no-print-directory check T=server/ BUILD=build-tsan CFLAGS="-O1 -g" \
+	  SANITIZE=-fsanitize=thread
+	@TSAN_OPTIONS=halt_on_error=1 taskset -c $$(($$(nproc) - 1)) $(MAKE) --no-print-directory check T=unit/test_server BUILD=build-tsan \
+	  CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+
+.PHONY: reliability
+reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load, crashes and spies: figures and verdicts; P="idle soak" runs these parts
+	@FATHOM_BIN=$(BUILD)/fathom FATHOM_MODEL=$(SHIPPED) tests/reliability/run.py $(P)
+	@$(if $(P),,FATHOM_KILLS=200 $(BUILD)/tests/unit/test_server_crash)
+
+# the service with libFuzzer: what reads requests compiled by clang to be watched, the arithmetic as it is
+FUZZ_SRC  := $(wildcard host/server/*.c host/text/*.c host/base/json.c host/base/status.c)
+FUZZ_OBJ   = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_SRC) tests/fuzz/fuzz_$(T).c)
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+TIME      ?= 60
+
+$(BUILD)/obj/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call quiet,clang,$<)clang $(ALL_CPPFLAGS) -DFATHOM_LIBFUZZER -std=gnu11 -Wall -ffp-contract=off -O1 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link \
+	  -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz_%: $(FUZZ_OBJ) $(BUILD)/libcheck.a $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS) -lgomp -lm
+
+.PHONY: fuzz
+fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that crash the service: T=http TIME=60
+	@mkdir -p $(BUILD)/corpus-$(T)
+	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) -max_len=4096 -timeout=60 \
+	  -print_final_stats=1 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
+
 .PHONY: valgrind
 valgrind: ## look for leaks in `fathom run`
 	@$(MAKE) --no-print-directory test T=valgrind
@@ -368,7 +403,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf $(BUILD) build-asan
+	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: help
 help: ## this list
