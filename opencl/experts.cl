@@ -20,6 +20,7 @@ kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, glo
     global const fcl_expert *e = (global const fcl_expert *)(params + op->experts) + get_global_id(1);
     global const fcl_route *routes = (global const fcl_route *)(params + op->routes);
     int first = (int)get_global_id(0) * FCL_TILE, n = min(FCL_TILE, op->inner - first);
+    if (!e->gate.rows) return;
     for (int up = 0; up < 2; up++) {
         weight_view w;
         view_of(&w, up ? &e->up : &e->gate, WINDOWS);
@@ -38,8 +39,15 @@ kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, glo
     }
 }
 
+/* A route's part of its row's sum. */
+INLINE void add_weighted(float16 out, fcl_route route, int n, global float *y, long ldy) {
+    global float *sum = y + route.row * ldy;
+    store_tile(add16(load_x(sum, n), mul16(out, (float16)(route.weight))), n, sum);
+}
+
 kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global const float *inner,
-                        global const float *values, global const float *scales, global float *y) {
+                        global const float *values, global const float *scales, global const float *given,
+                        global float *y) {
     global const fcl_experts *op = (global const fcl_experts *)(params + at);
     global const fcl_route *routes = (global const fcl_route *)(params + op->routes);
     int first = (int)get_global_id(0) * FCL_TILE, n = min(FCL_TILE, op->hidden - first);
@@ -47,6 +55,11 @@ kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global
     for (int t = 0; t < op->rows; t++) store_tile((float16)(0.0f), n, y + t * op->ldy);
     for (int a = 0; a < op->n_active; a++) {
         global const fcl_expert *e = (global const fcl_expert *)(params + op->experts) + a;
+        if (!e->down.rows) {
+            for (int r = e->first; r < e->last; r++)
+                add_weighted(load_x(given + r * op->ld_given + first, n), routes[r], n, y, op->ldy);
+            continue;
+        }
         weight_view w, after;
         view_of(&w, &e->down, WINDOWS);
         view_of(&after, &(e + (a + 1 < op->n_active))->down, WINDOWS);
@@ -57,10 +70,7 @@ kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global
             rows_view in;
             route_rows(&in, 0, r, e->last, w.codes ? values : inner, op->ld_inner, scales, op->lds_inner);
             product(&w, first, n, &in, n_x, out);
-            for (int i = 0; i < n_x; i++) {
-                global float *sum = y + routes[r + i].row * op->ldy;
-                store_tile(add16(load_x(sum, n), mul16(out[i], (float16)(routes[r + i].weight))), n, sum);
-            }
+            for (int i = 0; i < n_x; i++) add_weighted(out[i], routes[r + i], n, y, op->ldy);
             r += n_x;
         }
     }

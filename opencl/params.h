@@ -54,7 +54,7 @@ typedef struct fcl_matmul {
     fcl_part part[FCL_PARTS];
 } fcl_matmul;
 
-/* One active expert and its routes first .. last - 1. */
+/* One active expert and its routes first .. last - 1. rows == 0: the device does not hold it, the host has computed its outputs. */
 typedef struct fcl_expert {
     fcl_weight gate, up, down;
     fcl_i32 first, last;
@@ -71,6 +71,7 @@ typedef struct fcl_experts {
     fcl_i64 x, ldx, y, ldy;
     fcl_i64 ldv, lds;            /* quantised x */
     fcl_i64 ld_inner, lds_inner; /* inner rows, one a route */
+    fcl_i64 ld_given;            /* outputs by the host, one a route */
     fcl_i64 experts, routes;     /* [n_active] fcl_expert; fcl_route */
     fcl_i32 rows, hidden, inner, n_active;
 } fcl_experts;

@@ -20,7 +20,7 @@ BEGIN {
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
     rule["hls"]          = ""
     rule["boards"]       = "host/base hls"
-    rule["sim"]          = "host/base host/format host/backend/kv.h host/model/config.h boards hls"
+    rule["sim"]          = "host/base host/format host/backend/kv.h host/model/config.h host/model/trace.h boards hls"
     rule["opencl"]       = ""
     rule["host"]         = "" # fathom.h stands alone
 }

@@ -252,7 +252,7 @@ typedef struct fa_backend_use {
 typedef struct fa_backend fa_backend;
 struct fa_backend {
     const char *name; /* "reference", "cpu", ... */
-    char detail[96];  /* what it runs on: "avx512, 2 threads" */
+    char detail[160]; /* what it runs on: "avx512, 2 threads" */
     const char *lost; /* NULL; else what happened to the device whose work `cpu` does since recover was called */
 
     /* Takes scratch memory for steps within `limits`. Called once, before the first submit. */

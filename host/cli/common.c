@@ -232,7 +232,8 @@ enum {
     OPTION_CACHE,
     OPTION_THREADS,
     OPTION_CTX,
-    OPTION_DRAFTS
+    OPTION_DRAFTS,
+    OPTION_EXPERTS_BY
 };
 
 static error_t parse_engine(int key, char *arg, struct argp_state *state) {
@@ -246,6 +247,7 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     case OPTION_CACHE: o->cache = arg; return 0;
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
     case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 0, INT32_MAX); return 0;
+    case OPTION_EXPERTS_BY: o->experts_by = arg; return 0;
     case OPTION_DRAFTS:
         o->drafts = (int32_t)cli_option_int(state, "--drafts", arg, 0, FATHOM_MOST_DRAFTS);
         o->mtp = o->drafts > 0;
@@ -272,6 +274,8 @@ static const struct argp_option engine_options[] = {
      "Tokens to guess ahead in a step, by the model's multi-token-prediction layer or else by what the text repeats; the "
      "answer stays the same, bit for bit. 0 (default): none",
      0},
+    {"experts-by", OPTION_EXPERTS_BY, "FILE", 0,
+     "Where a device does not hold all experts: those that this trace (see fathom trace) visits most", 0},
     {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 0},
     {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 0},
     {0},

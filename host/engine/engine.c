@@ -41,6 +41,7 @@ static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error 
                           .max_logit_rows = s->logits_all ? s->step_rows : s->logit_rows,
                           .max_positions = s->context,
                           .mtp = o->mtp,
+                          .experts_by = o->experts_by,
                           .progress = o->progress,
                           .progress_ctx = o->progress_ctx};
     return fa_model_open(&g->model, &m, e);

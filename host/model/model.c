@@ -172,6 +172,7 @@ fa_status fa_model_open(fa_model **out, const fa_model_options *o, fa_error *e) 
     fa_weights_options weights = {.backend = o->backend,
                                   .path = o->path,
                                   .mtp = m->mtp,
+                                  .experts_by = o->experts_by,
                                   .progress = o->progress,
                                   .progress_ctx = o->progress_ctx};
     if (!s) s = fa_weights_load(&m->weights, &m->config, m->tensors, &weights, e);

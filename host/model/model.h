@@ -17,10 +17,11 @@ typedef struct fa_model_options {
     fa_backend *backend;  /* borrowed; the caller closes it after the model */
     fa_numerics numerics; /* for FP8 weights */
     fa_cache_type cache;
-    int32_t max_rows;                                         /* of one step */
-    int32_t max_logit_rows;                                   /* of one step, <= max_rows */
-    int32_t max_positions;                                    /* context length; rotary tables are made for it */
-    bool mtp;                                                 /* also prepare the multi-token-prediction layer */
+    int32_t max_rows;       /* of one step */
+    int32_t max_logit_rows; /* of one step, <= max_rows */
+    int32_t max_positions;  /* context length; rotary tables are made for it */
+    bool mtp;               /* also prepare the multi-token-prediction layer */
+    const char *experts_by; /* a trace whose most visited experts the backend shall hold first, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total); /* bytes checked while loading; or NULL */
     void *progress_ctx;
 } fa_model_options;

@@ -2,9 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/model/rope.h"
+#include "host/model/trace.h"
 #include "host/model/weights_table.h"
 
 enum { NAME_TEXT = 160, SHAPE_TEXT = 96 };
@@ -18,7 +20,9 @@ typedef struct loader {
     fa_arena *arena;
     float share;         /* of the tokens that read what is loaded now */
     int64_t done, total; /* bytes, for progress */
-    int32_t expert;      /* the number of the MLP being loaded: of the expert, or of its layer */
+    float *shares;       /* of a trace: [layers, experts], or NULL */
+    int layer;
+    int32_t expert; /* the number of the MLP being loaded: of the expert, or of its layer */
 } loader;
 
 static fa_status missing(const loader *l, const char *name, fa_error *e) {
@@ -129,6 +133,34 @@ static fa_status load_row(loader *l, const fa_weight_row *row, const char *prefi
     return load_tensor(l, w, use_of(l, row), t, fa_size_of(l->c, row->rows), fa_size_of(l->c, row->cols), e);
 }
 
+/* Of the tokens, those that visit expert x of the layer being loaded. */
+static float share_of(const loader *l, int x) {
+    if (l->shares && l->layer < l->c->layers) return l->shares[l->layer * l->c->experts + x];
+    return (float)l->c->top_k / (float)l->c->experts;
+}
+
+/* An expert that a trace never or always visited stays one that some tokens visit. */
+static fa_status read_shares(loader *l, fa_error *e) {
+    const fa_config *c = l->c;
+    const char *path = l->options->experts_by;
+    static const double least = 1e-6, most = 0.999;
+    if (!path) return FA_OK;
+    size_t n = (size_t)c->layers * (size_t)c->experts;
+    double *visits = calloc(n + 1, sizeof *visits);
+    int64_t *tokens = calloc((size_t)c->layers, sizeof *tokens);
+    l->shares = calloc(n + 1, sizeof *l->shares);
+    fa_status s = visits && tokens && l->shares ? fa_trace_count(c, path, visits, tokens, e)
+                                                : fa_fail(e, FA_ENOMEM, "%s: out of memory", path);
+    for (size_t i = 0; i < n && !s; i++) {
+        int64_t all = tokens[i / (size_t)c->experts];
+        double share = all ? visits[i] / (double)all : (double)c->top_k / c->experts;
+        l->shares[i] = (float)(share < least ? least : share > most ? most : share);
+    }
+    free(visits);
+    free(tokens);
+    return s;
+}
+
 /* One tensor for each expert and matrix. */
 static fa_status load_experts(loader *l, fa_layer *layer, const char *prefix, fa_error *e) {
     char of_expert[NAME_TEXT];
@@ -136,6 +168,7 @@ static fa_status load_experts(loader *l, fa_layer *layer, const char *prefix, fa
     for (int x = 0; x < l->c->experts && !s; x++) {
         snprintf(of_expert, sizeof of_expert, "%smlp.experts.%d.", prefix, x);
         l->expert = x;
+        l->share = share_of(l, x);
         for (int i = 0; i < 3 && !s; i++) s = load_row(l, &fa_expert_rows[i], of_expert, &layer->experts[x], e);
     }
     return s;
@@ -158,6 +191,7 @@ static fa_status load_stack(loader *l, const fa_weight_row *row, const char *pre
     for (int64_t x = 0; x < want[0] && !s; x++) {
         one.data = (const char *)t->data + x * one.bytes;
         l->expert = (int32_t)x;
+        l->share = share_of(l, (int)x);
         fa_weight *w = (fa_weight *)((char *)&layer->experts[x] + row->slot);
         s = load_tensor(l, w, FA_USE_EXPERT, &one, want[1], want[2], e);
     }
@@ -168,7 +202,6 @@ static fa_status load_moe(loader *l, fa_layer *layer, const char *prefix, fa_err
     layer->experts = fa_arena_array(l->arena, (size_t)l->c->experts, sizeof *layer->experts);
     if (!layer->experts) return fa_fail(e, FA_ENOMEM, "%s: out of memory for experts", l->options->path);
     fa_status s = FA_OK;
-    l->share = (float)l->c->top_k / (float)l->c->experts;
     if (l->gguf)
         for (int i = 0; i < 3 && !s; i++) s = load_stack(l, &fa_expert_rows[i], prefix, layer, e);
     else
@@ -208,6 +241,7 @@ static fa_status load_layer(loader *l, fa_layer *layer, int i, fa_error *e) {
     prefix_of(l, i, prefix);
     unsigned has = features(l, i, prefix);
     fa_status s = FA_OK;
+    l->layer = i;
     l->expert = i; /* shared experts and dense MLPs of different layers are apart */
     for (int k = 0; k < fa_n_layer_rows && !s; k++)
         if (!(fa_layer_rows[k].needs & ~has)) s = load_row(l, &fa_layer_rows[k], prefix, layer, e);
@@ -275,7 +309,9 @@ fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *t
     loader l = {
         .c = c, .ts = ts, .options = options, .gguf = fa_tensors_gguf(ts) != NULL, .arena = &w->arena, .share = 1};
     l.total = fa_tensors_file_bytes(ts);
-    fa_status s = load_all(&l, w, e);
+    fa_status s = read_shares(&l, e);
+    if (!s) s = load_all(&l, w, e);
+    free(l.shares);
     if (!s) advance(&l, l.total - l.done);
     const fa_progress progress = {options->progress, options->progress_ctx};
     if (!s && options->backend->settle) s = options->backend->settle(options->backend, &progress, e);

@@ -43,6 +43,7 @@ typedef struct fa_weights_options {
     fa_backend *backend;
     const char *path; /* of the model, for error texts */
     bool mtp;
+    const char *experts_by; /* a trace, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
 } fa_weights_options;

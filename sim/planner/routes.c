@@ -1,11 +1,10 @@
 #include "sim/planner/routes.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/json.h"
+#include "host/model/trace.h"
 
 /* p_r = min(1, scale * weight_r) with the scale that makes the sum top_k. Weights fall, so the capped ones come first. */
 static void fit(fa_routes *r) {
@@ -25,90 +24,34 @@ void fa_routes_zipf(fa_routes *r, const fa_config *c, double skew) {
 
 /* ---- traces ---- */
 
-typedef struct trace {
-    const fa_config *config;
-    double *visits;   /* [layers, experts] */
-    int64_t *tokens;  /* [layers] */
-    const char *path; /* for error texts */
-} trace;
-
-static fa_status count_line(trace *t, const json_t *line, fa_error *e) {
-    const fa_config *c = t->config;
-    int64_t layer;
-    fa_status s = fa_json_int(line, "layer", 0, c->layers + c->mtp_layers - 1, -1, &layer, t->path, e);
-    if (s) return s;
-    const json_t *experts = json_object_get(line, "experts");
-    size_t n = json_array_size(experts);
-    if (layer < 0 || n == 0 || n > (size_t)c->top_k)
-        return fa_fail(e, FA_EFORMAT, "%s: expected a layer and 1..%d experts", t->path, c->top_k);
-    if (layer >= c->layers) return FA_OK; /* multi-token prediction */
-    for (size_t i = 0; i < n; i++) {
-        const json_t *id = json_array_get(experts, i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= c->experts)
-            return fa_fail(e, FA_EFORMAT, "%s: expert ids must be in 0..%d", t->path, c->experts - 1);
-        t->visits[layer * c->experts + json_integer_value(id)] += 1;
-    }
-    t->tokens[layer]++;
-    return FA_OK;
-}
-
-static fa_status read_lines(trace *t, FILE *f, fa_error *e) {
-    char *text = NULL;
-    size_t capacity = 0;
-    ssize_t n;
-    fa_status s = FA_OK;
-    for (size_t number = 1; !s && (n = getline(&text, &capacity, f)) >= 0; number++) {
-        char name[FA_ERROR_TEXT];
-        json_t *line = NULL;
-        snprintf(name, sizeof name, "%.400s: line %zu", t->path, number);
-        const char *path = t->path;
-        t->path = name;
-        s = fa_json_parse(&line, text, (size_t)n, name, e);
-        if (!s) s = count_line(t, line, e);
-        t->path = path;
-        json_decref(line);
-    }
-    free(text);
-    if (!s && ferror(f)) s = fa_fail(e, FA_EIO, "%s: %m", t->path);
-    return s;
-}
-
 static int falling(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x < y) - (x > y);
 }
 
 /* Ranks each layer's experts and averages the probabilities of a rank. */
-static fa_status average(fa_routes *r, trace *t, fa_error *e) {
-    const fa_config *c = t->config;
+static void average(fa_routes *r, const fa_config *c, double *all_visits, const int64_t *tokens) {
     int layers = 0;
     for (int l = 0; l < c->layers; l++) {
-        if (!t->tokens[l]) continue;
-        double *visits = t->visits + (size_t)l * (size_t)c->experts;
+        if (!tokens[l]) continue;
+        double *visits = all_visits + (size_t)l * (size_t)c->experts;
         qsort(visits, (size_t)c->experts, sizeof *visits, falling);
-        for (int i = 0; i < c->experts; i++) r->p[i] += visits[i] / (double)t->tokens[l];
+        for (int i = 0; i < c->experts; i++) r->p[i] += visits[i] / (double)tokens[l];
         layers++;
     }
-    if (!layers) return fa_fail(e, FA_EFORMAT, "%s: no routes: expected the output of `fathom trace`", t->path);
     for (int i = 0; i < c->experts; i++) r->p[i] /= layers;
     fit(r);
-    return FA_OK;
 }
 
 fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa_error *e) {
-    if (!c->experts) return fa_fail(e, FA_EINVAL, "%s: this model has no experts, so a trace says nothing", path);
     *r = (fa_routes){.experts = c->experts, .top_k = c->top_k};
-    FILE *f = fopen(path, "r");
-    if (!f) return fa_fail(e, FA_EIO, "%s: %m", path);
-    trace t = {.config = c,
-               .visits = calloc((size_t)c->layers * (size_t)c->experts, sizeof(double)),
-               .tokens = calloc((size_t)c->layers, sizeof(int64_t)),
-               .path = path};
-    fa_status s = t.visits && t.tokens ? read_lines(&t, f, e) : fa_fail(e, FA_ENOMEM, "%s: memory ran out", path);
-    if (!s) s = average(r, &t, e);
-    free(t.visits);
-    free(t.tokens);
-    fclose(f);
+    double *visits = calloc((size_t)c->layers * (size_t)c->experts + 1, sizeof *visits);
+    int64_t *tokens = calloc((size_t)c->layers, sizeof *tokens);
+    fa_status s = visits && tokens ? fa_trace_count(c, path, visits, tokens, e)
+                                   : fa_fail(e, FA_ENOMEM, "%s: memory ran out", path);
+    if (!s) average(r, c, visits, tokens);
+    free(visits);
+    free(tokens);
     return s;
 }
 

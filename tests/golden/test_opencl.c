@@ -42,6 +42,10 @@ static const model_case cases[] = {
      .host = "100 % of the weights on cpu"},
     {"V3 FP8 with memory for a part", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "0.4",
      .host = "% of the weights on cpu"},
+    {"V3 FP8 with memory for some experts, copied", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "2",
+     .host = "69 % of expert visits", .copy = true},
+    {"V3 FP8 with memory for some experts, w8a16", "deepseek-v3-tiny-fp8", FA_W8A16, .megabytes = "2.5",
+     .host = "47 % of expert visits"},
     {"V3 FP8, a part copied", "deepseek-v3-tiny-fp8", FA_W8A8, .megabytes = "0.4", .host = "% of the weights on cpu",
      .copy = true},
     {"Llama with memory for a part", "deepseek-llm-tiny", FA_W8A16, .megabytes = "0.5",
@@ -132,6 +136,75 @@ static void smollm2(void *unused) {
     compare(&(model_case){.numerics = FA_W8A16}, &g, path);
 }
 
+/* ---- experts by trace ---- */
+
+/* An engine whose device has memory for a part of the experts; what the backend says of itself to `detail`. */
+static void part_logits(const char *backend, const char *trace, float *logits, char *detail, size_t size) {
+    int32_t ids[30];
+    fathom_error e = {0};
+    fathom_info info;
+    for (int i = 0; i < 30; i++) ids[i] = 20 + i * 3;
+    fathom_engine *g = golden_engine_open(
+        (fathom_options){.backend = backend, .logits_all = true, .numerics = "w8a8", .experts_by = trace},
+        "deepseek-v3-tiny-fp8");
+    fathom_engine_info(g, &info);
+    snprintf(detail, size, "%s", info.backend_detail);
+    CHECK(!fathom_logits(g, ids, 30, true, logits, &e), "%s", e.text);
+    fathom_engine_close(g);
+}
+
+/* The share of visits to experts that the host computes, as the backend says it. */
+static double visits_on_cpu(const char *detail) {
+    const char *at = strstr(detail, "on cpu, ");
+    double percent = -1;
+    CHECK(at && sscanf(at, "on cpu, %lf %% of expert visits", &percent) == 1, "it says '%s'", detail);
+    return percent;
+}
+
+/* The last experts are visited, which the device would otherwise hold last. */
+static void write_trace(const char *path, const char *last_line) {
+    FILE *f = fopen(path, "w");
+    CHECK(f);
+    for (int layer = 1; layer < 3; layer++)
+        fprintf(f, "{\"position\":0,\"layer\":%d,\"experts\":[12,13,14,15],\"weights\":[0.25,0.25,0.25,0.25]}\n",
+                layer);
+    fputs(last_line, f);
+    fclose(f);
+}
+
+static void by_trace(void *unused) {
+    (void)unused;
+    need_device();
+    size_t n = 30 * 4096;
+    float *got = must_alloc(n * sizeof *got), *want = must_alloc(n * sizeof *want);
+    char alike[256], traced[256], cpu[256], *scratch = check_scratch(), *path = NULL;
+    memset(got, 0, n * sizeof *got);
+    memset(want, 0, n * sizeof *want);
+    CHECK(asprintf(&path, "%s/routes.jsonl", scratch) > 0);
+    write_trace(path, "");
+    part_logits("cpu", NULL, want, cpu, sizeof cpu);
+    setenv("FATHOM_OPENCL_MB", "2", 1); /* all that every token reads, and 10 of 32 experts */
+    part_logits("opencl", NULL, got, alike, sizeof alike);
+    same_bits("without a trace", got, want, (int64_t)n);
+    part_logits("opencl", path, got, traced, sizeof traced);
+    same_bits("by a trace", got, want, (int64_t)n);
+    CHECK(visits_on_cpu(alike) > 20 && visits_on_cpu(traced) < 1, "'%s', by the trace '%s'", alike, traced);
+    unsetenv("FATHOM_OPENCL_MB");
+    write_trace(path, "{\"position\":0,\"layer\":1,\"experts\":[16]}\n");
+    fathom_engine *g;
+    fathom_error e = {0};
+    char *model = check_golden("deepseek-v3-tiny-fp8");
+    fathom_status s =
+        fathom_engine_open(&g, &(fathom_options){.model = model, .backend = "cpu", .experts_by = path}, &e);
+    CHECK(s == FATHOM_EFORMAT && strstr(e.text, "routes.jsonl: line 3: expert ids must be in 0..15"), "'%s'", e.text);
+    free(model);
+    check_remove(scratch);
+    free(scratch);
+    free(path);
+    free(got);
+    free(want);
+}
+
 /* One answer's commands in the file: complete events with names and times that can be. */
 static void timeline(void *unused) {
     (void)unused;
@@ -166,9 +239,10 @@ static void timeline(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    check_case all[N_CASES + 2];
+    check_case all[N_CASES + 3];
     for (int i = 0; i < N_CASES; i++) all[i] = (check_case){cases[i].name, identical_logits, (void *)&cases[i]};
     all[N_CASES] = (check_case){"SmolLM2, a real GGUF model", smollm2, NULL};
     all[N_CASES + 1] = (check_case){"a timeline holds the commands of an answer", timeline, NULL};
-    return check_main(argc, argv, all, N_CASES + 2);
+    all[N_CASES + 2] = (check_case){"the experts that a trace visits lie on the device", by_trace, NULL};
+    return check_main(argc, argv, all, N_CASES + 3);
 }

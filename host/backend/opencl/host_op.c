@@ -29,17 +29,21 @@ static void see(seen *s, const fa_weight *w) {
     if (record->view.kind == FCL_E4M3) see_window(s, record->view.scale_window);
 }
 
+/* Of the experts that it visits the device holds one or more, and those lie in few enough windows. */
 static bool experts_need_host(const fa_experts *x) {
     seen in = {0}, down = {0};
+    bool one = false;
     int64_t routes = x->ids ? x->rows * x->top_k : 1;
     for (int64_t i = 0; i < routes; i++) {
         int32_t id = x->ids ? x->ids[i] : 0;
         if (id < 0 || id >= x->n_experts) continue; /* behind the end of a row's list anything may stand */
+        if (!ocl_holds(&x->experts[id])) continue;
+        one = true;
         see(&in, &x->experts[id].gate);
         see(&in, &x->experts[id].up);
         see(&down, &x->experts[id].down);
     }
-    return in.host || down.host;
+    return !one || in.host || down.host;
 }
 
 bool ocl_needs_host(const fa_op *op) {

@@ -110,6 +110,10 @@ typedef struct fa_opencl {
     int64_t ldv, lds, ld_inner, lds_inner, mla_rows; /* strides; rows of mla that latent holds */
     int32_t *expert_first;                           /* [max_experts + 2] */
     fa_arena arena;
+    /* experts that only the host holds, while the device holds others */
+    int64_t cold_width;            /* of their rows; 0: there are none */
+    ocl_buffer *given;             /* their outputs, one a route */
+    fa_buffer *cold_in, *cold_out; /* the host's: rows of one expert */
 
     ocl_buffer *params;
     fa_memory params_host;
@@ -162,6 +166,16 @@ fa_status ocl_close_windows(fa_opencl *o, fa_error *e);
 void ocl_release_weights(fa_opencl *o);
 /* A weight that came as a vector or as a matrix; NULL when it is not on the device. */
 const ocl_weight *ocl_weight_of(const fa_weight *w);
+
+/* cold.c: the experts that the device does not hold, of ops for which it holds others */
+/* Whether the device holds all three matrices. */
+bool ocl_holds(const fa_expert *x);
+/* After settling and reserving: room for their rows. */
+fa_status ocl_reserve_cold(fa_opencl *o, fa_error *e);
+void ocl_release_cold(fa_opencl *o);
+/* Has `cpu` compute routes first .. last - 1 of expert x, whose rows of op->x are `routes`, into o->given, while the device goes on. */
+fa_status ocl_compute_cold(fa_opencl *o, const fa_experts *op, const fa_expert *x, const fcl_route *routes,
+                           int32_t first, int32_t last, fa_error *e);
 
 /* queue.c: launches and what they wait for */
 fa_status ocl_reserve(fa_backend *b, const fa_limits *limits, fa_error *e);

@@ -66,6 +66,7 @@ typedef struct experts_job {
     fcl_expert *experts;
     int64_t routes;
     int n_active, *active; /* expert numbers */
+    int n_cold;            /* of them, those that the device does not hold */
 } experts_job;
 
 /* Sorts the routes by expert, rows rising within one; fills the tables that kernels read. */
@@ -104,6 +105,7 @@ static int count_codes(const experts_job *j, bool down) {
     int n = 0;
     for (int a = 0; a < j->n_active; a++) {
         const fa_expert *x = expert_of(j, a);
+        if (j->n_cold && !ocl_holds(x)) continue;
         n += down ? ocl_takes_codes(j->op->numerics, &x->down)
                   : ocl_takes_codes(j->op->numerics, &x->gate) + ocl_takes_codes(j->op->numerics, &x->up);
     }
@@ -117,9 +119,10 @@ static fcl_weight see_weight(const experts_job *j, ocl_launch *l, const fa_weigh
 }
 
 static void launch_gate_up(const experts_job *j, int n_codes) {
-    bool all = n_codes == 2 * j->n_active;
+    bool all = n_codes == 2 * (j->n_active - j->n_cold);
     ocl_launch *l = ocl_launch_new(j->o, all ? OCL_GATE_UP_CODES : OCL_GATE_UP, j->at);
     for (int a = 0; a < j->n_active; a++) {
+        if (j->n_cold && !ocl_holds(expert_of(j, a))) continue;
         j->experts[a].gate = see_weight(j, l, &expert_of(j, a)->gate);
         j->experts[a].up = see_weight(j, l, &expert_of(j, a)->up);
     }
@@ -144,17 +147,39 @@ static void launch_gated(const experts_job *j) {
 }
 
 static void launch_down(const experts_job *j, int n_codes) {
-    bool all = n_codes == j->n_active;
+    bool all = n_codes == j->n_active - j->n_cold;
     ocl_launch *l = ocl_launch_new(j->o, all ? OCL_DOWN_CODES : OCL_DOWN, j->at);
-    for (int a = 0; a < j->n_active; a++) j->experts[a].down = see_weight(j, l, &expert_of(j, a)->down);
+    for (int a = 0; a < j->n_active; a++)
+        if (!j->n_cold || ocl_holds(expert_of(j, a))) j->experts[a].down = see_weight(j, l, &expert_of(j, a)->down);
     l->global[0] = (size_t)ocl_ceil_div(j->op->hidden, FCL_TILE);
     ocl_arg(l, j->o->gates, false);
     ocl_arg(l, j->o->inner_values, false);
     ocl_arg(l, j->o->inner_scales, false);
+    ocl_arg(l, j->n_cold ? j->o->given : j->o->gates, false);
     ocl_arg(l, ocl_of(j->op->y), true);
 }
 
-static void launch_all(const experts_job *j) {
+/* Sends what was prepared; while the device is at it the host computes its part. The parameters that were sent stay as they are:
+ * what comes after gets new ones. */
+static fa_status compute_cold(experts_job *j, fa_error *e) {
+    fa_status s = ocl_send(j->o, e);
+    const fcl_route *routes = (const fcl_route *)((const char *)j->o->params_host.data + j->params->routes);
+    for (int a = 0; a < j->n_active && !s; a++)
+        if (!ocl_holds(expert_of(j, a)))
+            s = ocl_compute_cold(j->o, j->op, expert_of(j, a), routes, j->experts[a].first, j->experts[a].last, e);
+    if (s) return s;
+    int64_t experts;
+    size_t bytes = (size_t)j->n_active * sizeof *j->experts;
+    fcl_expert *again = ocl_put(j->o, bytes, &experts);
+    j->experts = memcpy(again, j->experts, bytes);
+    fcl_experts *params = ocl_put(j->o, sizeof *params, &j->at);
+    *params = *j->params;
+    params->experts = experts;
+    j->params = params;
+    return FA_OK;
+}
+
+static fa_status launch_all(experts_job *j, fa_error *e) {
     fa_opencl *o = j->o;
     const fa_experts *op = j->op;
     int gate_codes = count_codes(j, false), down_codes = count_codes(j, true);
@@ -168,21 +193,41 @@ static void launch_all(const experts_job *j) {
     if (down_codes)
         launch_quantise(o, o->gates, 0, o->ld_inner, j->routes, op->inner, o->inner_values, o->inner_scales,
                         o->ld_inner, o->lds_inner);
-    launch_down(j, down_codes);
+    fa_status s = j->n_cold ? compute_cold(j, e) : FA_OK;
+    if (!s) launch_down(j, down_codes);
+    return s;
+}
+
+/* Whether an op visits an expert that the device does not hold. */
+static bool visits_cold(const fa_experts *op) {
+    int top_k = op->ids ? op->top_k : 0;
+    for (int64_t t = 0; t < op->rows; t++)
+        for (int k = 0; k < top_k && op->ids[t * top_k + k] >= 0; k++)
+            if (!ocl_holds(&op->experts[op->ids[t * top_k + k]])) return true;
+    return false;
 }
 
 fa_status ocl_experts(fa_opencl *o, const fa_experts *op, fa_error *e) {
     int64_t routes = op->rows * (op->ids ? op->top_k : 1), n_experts = op->ids ? op->n_experts : 1;
     if (n_experts > routes) n_experts = routes;
     experts_job j = {.o = o, .op = op};
-    fa_status s = ocl_room(
-        o, (size_t)routes * sizeof(fcl_route) + (size_t)n_experts * (sizeof(fcl_expert) + sizeof(int)) + 1024, e);
+    bool cold = visits_cold(op);
+    fa_status s = cold ? ocl_send(o, e) : FA_OK;
+    if (!s && cold) s = ocl_drain(o, e); /* the host reads op->x */
+    if (!s)
+        s = ocl_room(
+            o, (size_t)routes * sizeof(fcl_route) + (size_t)n_experts * (2 * sizeof(fcl_expert) + sizeof(int)) + 2048,
+            e);
     if (s) return s;
     j.params = ocl_put(o, sizeof *j.params, &j.at);
     group_routes(&j);
     int64_t unused;
     j.active = ocl_put(o, (size_t)j.n_active * sizeof *j.active, &unused);
-    for (int a = 0; a < j.n_active; a++) j.active[a] = j.experts[a].gate.rows;
+    for (int a = 0; a < j.n_active; a++) {
+        j.active[a] = j.experts[a].gate.rows;
+        j.experts[a].gate.rows = 0;
+        j.n_cold += cold && !ocl_holds(expert_of(&j, a));
+    }
     *j.params = (fcl_experts){.x = ocl_at(op->x),
                               .ldx = op->ldx,
                               .y = ocl_at(op->y),
@@ -191,12 +236,12 @@ fa_status ocl_experts(fa_opencl *o, const fa_experts *op, fa_error *e) {
                               .lds = o->lds,
                               .ld_inner = o->ld_inner,
                               .lds_inner = o->lds_inner,
+                              .ld_given = op->hidden,
                               .experts = j.params->experts,
                               .routes = j.params->routes,
                               .rows = (fcl_i32)op->rows,
                               .hidden = (fcl_i32)op->hidden,
                               .inner = (fcl_i32)op->inner,
                               .n_active = j.n_active};
-    launch_all(&j);
-    return FA_OK;
+    return launch_all(&j, e);
 }

@@ -55,6 +55,7 @@ static void close_opencl(fa_backend *b) {
     fa_opencl *o = (fa_opencl *)b;
     if (o->queue) clFinish(o->queue);
     for (int i = 0; i < o->n_events; i++) clReleaseEvent(o->events[i]);
+    ocl_release_cold(o);
     while (o->buffers) ocl_buffer_free(o, o->buffers);
     fa_memory_free(&o->params_host);
     fa_arena_free(&o->arena);

@@ -31,6 +31,7 @@ static void release(fa_opencl *o) {
         ocl_buffer_free(o, *all[i]);
         *all[i] = NULL;
     }
+    ocl_release_cold(o);
     fa_memory_free(&o->params_host);
     fa_arena_free(&o->arena);
     o->reserved = false;
@@ -69,6 +70,7 @@ fa_status ocl_reserve(fa_backend *b, const fa_limits *l, fa_error *e) {
     if (!s && o->on_host) s = o->host->reserve(o->host, l, e);
     o->host_reserved = !s && o->on_host;
     o->reserved = !s;
+    if (!s) s = ocl_reserve_cold(o, e);
     if (s) release(o);
     return s;
 }

@@ -312,21 +312,64 @@ static size_t held_bytes(const ocl_weight *w) {
     return data_bytes(w) + (w->view.kind == FCL_E4M3 ? scale_count(&w->source) * 4 : 0);
 }
 
-/* Marks what goes to the device: first what every token reads, then the routed experts, a layer's all or none. */
-static void choose(fa_opencl *o, ocl_weight *first) {
-    size_t left = budget(o);
-    for (int routed = 0; routed < 2; routed++)
-        for (ocl_weight *w = first, *end; w; w = end) {
-            size_t bytes = 0;
-            end = w->next;
-            if (routed && is_routed(w)) /* the run of a layer's experts */
-                while (end && is_routed(end)) end = end->next;
-            for (ocl_weight *x = w; x != end; x = x->next) bytes += held_bytes(x);
-            if (!w->waits || is_routed(w) != (routed == 1) || bytes > left || !w->view.rows || w->source.share <= 0)
-                continue;
-            left -= bytes;
-            for (ocl_weight *x = w; x != end; x = x->next) x->on_device = true;
+/* A routed expert of a layer: the weights among `first` .. `end` (excluded) that have its number. */
+typedef struct unit {
+    ocl_weight *first, *end;
+    size_t bytes, order;
+    float share;
+} unit;
+
+/* The most visited first, of equal ones the first layer's. */
+static int by_share(const void *a, const void *b) {
+    const unit *x = a, *y = b;
+    if (x->share != y->share) return x->share > y->share ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static bool of_expert(const ocl_weight *w, int32_t expert) {
+    return is_routed(w) && w->source.expert == expert;
+}
+
+/* Lists the experts of all layers; GGUF brings a layer's gates, then its ups, then its downs. units: [weights]. */
+static size_t list_experts(ocl_weight *first, unit *units) {
+    size_t n = 0;
+    for (ocl_weight *w = first, *end; w; w = end) {
+        end = w->next;
+        if (!is_routed(w)) continue;
+        while (end && is_routed(end)) end = end->next;
+        size_t begin = n;
+        for (ocl_weight *x = w; x != end; x = x->next) {
+            size_t i = begin;
+            while (i < n && units[i].first->source.expert != x->source.expert) i++;
+            if (i == n) units[n++] = (unit){.first = x, .end = end, .order = i, .share = x->source.share};
+            units[i].bytes += !x->view.rows ? SIZE_MAX / 8 : x->waits ? held_bytes(x) : 0;
         }
+    }
+    return n;
+}
+
+/* Marks what goes to the device: first what every token reads, then the routed experts that save it the most bytes for a byte held, which
+ * are those with the most visits. `units`: room for as many as there are weights. */
+static void choose(fa_opencl *o, ocl_weight *first, unit *units) {
+    size_t left = budget(o);
+    for (ocl_weight *w = first; w; w = w->next) {
+        if (!w->waits || is_routed(w) || !w->view.rows || w->source.share <= 0 || held_bytes(w) > left) continue;
+        left -= held_bytes(w);
+        w->on_device = true;
+    }
+    size_t n = list_experts(first, units);
+    qsort(units, n, sizeof *units, by_share);
+    for (size_t i = 0; i < n; i++) {
+        const unit *u = &units[i];
+        bool fits = u->bytes <= left;
+        if (fits) left -= u->bytes;
+        for (ocl_weight *x = u->first; x != u->end; x = x->next) {
+            if (!x->waits || !of_expert(x, u->first->source.expert)) continue;
+            x->on_device = fits;
+            int64_t width = x->source.rows > x->source.cols ? x->source.rows : x->source.cols;
+            if (!fits && width > o->cold_width) o->cold_width = width;
+        }
+    }
 }
 
 /* One chunk for all copies, as far as one buffer may be that large. */
@@ -361,15 +404,20 @@ static fa_status settle_on_device(fa_opencl *o, ocl_weight *first, ocl_weight **
 /* Says in the backend's description what stays on the host. */
 static void describe(fa_opencl *o) {
     size_t host = 0, all = 0;
+    double held = 0, visits = 0;
     for (const ocl_weight *w = o->weights; w; w = w->next) {
         if (w->source.share <= 0) continue; /* a table that the host looks up */
         all += held_bytes(w);
         if (!w->on_device) host += held_bytes(w);
+        if (is_routed(w)) visits += (double)w->source.share;
+        if (is_routed(w) && w->on_device) held += (double)w->source.share;
     }
     if (!host) return;
-    size_t used = strlen(o->base.detail);
-    snprintf(o->base.detail + used, sizeof o->base.detail - used, "; %.0f %% of the weights on cpu",
-             100.0 * (double)host / (double)all);
+    size_t used = strlen(o->base.detail), room = sizeof o->base.detail;
+    used += (size_t)snprintf(o->base.detail + used, room - used, "; %.0f %% of the weights on cpu",
+                             100.0 * (double)host / (double)all);
+    if (visits > 0)
+        snprintf(o->base.detail + used, room - used, ", %.0f %% of expert visits", 100 * (1 - held / visits));
 }
 
 fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
@@ -380,9 +428,11 @@ fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
     size_t n = 0;
     for (ocl_weight *w = first; w; w = w->next) n++;
     ocl_weight **list = calloc(n, sizeof *list);
-    if (!list) return fa_fail(e, FA_ENOMEM, "opencl: out of memory");
-    choose(o, first);
-    fa_status s = settle_on_device(o, first, list, progress, e);
+    unit *units = calloc(n, sizeof *units);
+    fa_status s = list && units ? FA_OK : fa_fail(e, FA_ENOMEM, "opencl: out of memory");
+    if (!s) choose(o, first, units);
+    if (!s) s = settle_on_device(o, first, list, progress, e);
+    free(units);
     free(list);
     bool all = true;
     for (ocl_weight *w = first; w; w = w->next) {
@@ -393,6 +443,7 @@ fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
         s = o->host->reserve(o->host, &o->limits, e);
         o->host_reserved = !s;
     }
+    if (!s) s = ocl_reserve_cold(o, e);
     if (!s) s = ocl_close_windows(o, e);
     if (!s) describe(o);
     return s;
