@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
@@ -220,11 +220,18 @@ test: ## set everything up and run the tests; T=name runs those whose path or ca
 .PHONY: tests
 tests: $(TESTS) $(BENCHES) $(BUILD)/validate-sim
 
+# the clients of tests/clients; without PyPI their test skips
+CLIENTS := $(BUILD)/clients/bin/python
+$(BUILD)/clients/installed: tests/clients/requirements.txt
+	@mkdir -p $(BUILD)
+	$(call quiet,pip,$@)rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install -q --disable-pip-version-check --retries 1 -r $< && touch $@
+
 .PHONY: check
 check: all tests ## the tests without the set-up
+	@$(MAKE) --no-print-directory $(BUILD)/clients/installed || { rm -rf $(BUILD)/clients; echo "the clients could not be installed: their test is skipped"; }
 	@models/fetch-smollm2.sh "$(SMOLLM2)" || echo "SmolLM2 could not be fetched: the tests that need it are skipped"
 	@$(if $(LSAN_OPTIONS),LSAN_OPTIONS=$(LSAN_OPTIONS)) FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
-	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" tests/run.sh "$(T)" $(TESTS)
+	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" FATHOM_CLIENTS=$(CLIENTS) tests/run.sh "$(T)" $(TESTS)
 
 .PHONY: test-rtl
 test-rtl: ## only the Verilog of hls/rtl: equal to the C, and as large as counts.h says

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/engine/engine.h"
+#include "host/server/calls.h"
 #include "host/server/internal.h"
 #include "host/server/logprobs.h"
 #include "host/server/reply.h"
@@ -32,7 +33,7 @@ static json_int_t index_of(const fa_job *j, const fa_choice *c) {
 }
 
 static const char *finish_reason(const fa_choice *c) {
-    return c->finish == FATHOM_STOP ? "stop" : "length";
+    return c->finish != FATHOM_STOP ? "length" : c->parser.calls ? "tool_calls" : "stop";
 }
 
 static json_t *text_of(const fa_text *t) {
@@ -131,6 +132,36 @@ static bool keep_logprob(const fa_exchange *x, fa_choice *c, const fathom_token 
     return json_array_append_new(*to, fa_logprobs_entry(fa_engine_tokenizer(x->server->engine), token)) == 0;
 }
 
+static void send_call(fa_exchange *x, fa_choice *c, json_t *delta) {
+    send_chat(x, c);
+    greet(x, c);
+    send_delta(x, c, delta, NULL);
+}
+
+/* Text through the split of reasoning, and behind it through the parser of calls. */
+static fa_status feed(fa_exchange *x, fa_choice *c, int32_t id, const char *text, size_t n) {
+    if (!x->job->tools) return fa_think_feed(&c->think, text, n, &c->reasoning, &c->content);
+    fa_text answer = {0};
+    bool inside = c->think.inside;
+    fa_status s = fa_think_feed(&c->think, text, n, &c->reasoning, &answer);
+    if (!s)
+        s = fa_calls_feed(x, c, inside ? -1 : id, answer.data ? answer.data : "", answer.n,
+                          x->job->stream ? send_call : NULL);
+    fa_text_free(&answer);
+    return s;
+}
+
+static fa_status feed_end(fa_exchange *x, fa_choice *c) {
+    if (!x->job->tools) return fa_think_end(&c->think, &c->reasoning, &c->content);
+    fa_text answer = {0};
+    fa_calls_send *send = x->job->stream ? send_call : NULL;
+    fa_status s = fa_think_end(&c->think, &c->reasoning, &answer);
+    if (!s) s = fa_calls_feed(x, c, -1, answer.data ? answer.data : "", answer.n, send);
+    if (!s) s = fa_calls_end(x, c, send);
+    fa_text_free(&answer);
+    return s;
+}
+
 bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
     const fa_job *j = x->job;
     if (!c->content.data && c->prompt->echo && !c->usage.new_tokens &&
@@ -138,7 +169,7 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
         return false;
     c->usage = fathom_session_usage(c->session);
     bool reasoning = c->think.inside;
-    if (fa_think_feed(&c->think, token->text, token->bytes, &c->reasoning, &c->content)) return false;
+    if (feed(x, c, token->id, token->text, token->bytes)) return false;
     reasoning |= c->think.inside;
     c->reasoning_tokens += reasoning;
     if (j->logprobs && is_part(x, c, token) && !keep_logprob(x, c, token, reasoning)) return false;
@@ -149,9 +180,7 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
 
 bool fa_answer_end(fa_exchange *x, fa_choice *c, const char *rest) {
     const fa_job *j = x->job;
-    if (fa_think_feed(&c->think, rest, strlen(rest), &c->reasoning, &c->content) ||
-        fa_think_end(&c->think, &c->reasoning, &c->content))
-        return false;
+    if (feed(x, c, -1, rest, strlen(rest)) || feed_end(x, c)) return false;
     if (!j->stream) return true;
     if (!j->chat) {
         send_completion(x, c, finish_reason(c));
@@ -173,7 +202,10 @@ void fa_answer_usage(fa_exchange *x) {
 /* --- whole responses -------------------------------------------------------------------------------------------------- */
 
 static json_t *message_of(const fa_choice *c) {
-    json_t *m = json_pack("{s:s, s:o}", "role", "assistant", "content", text_of(&c->content));
+    bool only_calls = c->calls && !c->content.n;
+    json_t *m =
+        json_pack("{s:s, s:o}", "role", "assistant", "content", only_calls ? json_null() : text_of(&c->content));
+    if (c->calls) json_object_set(m, "tool_calls", c->calls);
     if (c->reasoning.n) json_object_set_new(m, "reasoning_content", text_of(&c->reasoning));
     return m;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/engine/engine.h"
+#include "host/server/calls.h"
 #include "host/server/internal.h"
 #include "host/server/messages.h"
 #include "host/server/reply.h"
@@ -11,8 +12,9 @@
 
 typedef struct chat_request {
     fa_request common;
-    const json_t *messages, *response_format, *tools, *tool_choice, *thinking;
-    bool logprobs, parallel_tool_calls;
+    const json_t *messages, *thinking;
+    fa_form form;
+    bool logprobs;
     int64_t top_logprobs;
 } chat_request;
 
@@ -20,10 +22,10 @@ static const fa_field fields[] = {
     FA_REQUEST_FIELDS(chat_request, common),
     {"max_completion_tokens", FA_FIELD_INT, 1, INT32_MAX, false, offsetof(chat_request, common.max_completion_tokens)},
     {"messages", FA_FIELD_ARRAY, 0, 0, true, offsetof(chat_request, messages)},
-    {"response_format", FA_FIELD_OBJECT, 0, 0, false, offsetof(chat_request, response_format)},
-    {"tools", FA_FIELD_ARRAY, 0, 0, false, offsetof(chat_request, tools)},
-    {"tool_choice", FA_FIELD_ANY, 0, 0, false, offsetof(chat_request, tool_choice)},
-    {"parallel_tool_calls", FA_FIELD_BOOL, 0, 0, false, offsetof(chat_request, parallel_tool_calls)},
+    {"response_format", FA_FIELD_OBJECT, 0, 0, false, offsetof(chat_request, form.response_format)},
+    {"tools", FA_FIELD_ARRAY, 0, 0, false, offsetof(chat_request, form.tools)},
+    {"tool_choice", FA_FIELD_ANY, 0, 0, false, offsetof(chat_request, form.tool_choice)},
+    {"parallel_tool_calls", FA_FIELD_BOOL, 0, 0, false, offsetof(chat_request, form.parallel_tool_calls)},
     {"thinking", FA_FIELD_OBJECT, 0, 0, false, offsetof(chat_request, thinking)},
     {"logprobs", FA_FIELD_BOOL, 0, 0, false, offsetof(chat_request, logprobs)},
     {"top_logprobs", FA_FIELD_INT, 0, 20, false, offsetof(chat_request, top_logprobs)},
@@ -53,13 +55,14 @@ static bool take_logprobs(fa_job *j, const chat_request *r, fa_problem *p) {
     return true;
 }
 
-static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, bool reasons, fa_problem *p) {
-    fa_conversation c = {.family = x->server->models.family, .reasons = reasons, .beta = x->beta};
+static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, const json_t *tools, bool reasons,
+                        fa_problem *p) {
+    fa_conversation c = {.family = x->server->models.family, .tools = tools, .reasons = reasons, .beta = x->beta};
     fa_ids ids = {0};
     bool ok =
         fa_messages_read(&c, r->messages, p) && fa_messages_encode(&c, fa_engine_tokenizer(x->server->engine), &ids, p);
     j->reasons = reasons;
-    j->inside = c.inside;
+    j->inside = j->sampling.thinking = c.inside;
     fa_messages_free(&c);
     j->prompts = ok ? calloc(1, sizeof *j->prompts) : NULL;
     if (!j->prompts) {
@@ -71,7 +74,7 @@ static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, 
 }
 
 static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
-    chat_request r = {.common = fa_request_defaults(), .parallel_tool_calls = true};
+    chat_request r = {.common = fa_request_defaults(), .form.parallel_tool_calls = true};
     if (!fa_fields_read(j->body, fields, FIELDS, &r, p)) return false;
     const fa_profile *profile = fa_request_profile(x, &r.common, p);
     if (!profile) return false;
@@ -79,11 +82,14 @@ static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
         return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "model",
                               "model: %s has no chat template that is known; use completions", profile->name);
     bool reasons = profile->reasons;
+    const json_t *tools;
     j->model = profile->name;
     if (!take_thinking(r.thinking, &reasons, p)) return false;
     if (!fa_request_take(j, &r.common, reasons && fa_chat_starts_in_think(x->server->models.family), p)) return false;
-    if (!take_logprobs(j, &r, p) || !make_prompt(x, j, &r, reasons, p)) return false;
-    return fa_job_make_choices(j, r.common.n) || fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+    if (!fa_form_take(j, &r.form, &tools, p) || !take_logprobs(j, &r, p)) return false;
+    if (!make_prompt(x, j, &r, tools, reasons, p)) return false;
+    return fa_job_make_choices(j, r.common.n, fa_engine_tokenizer(x->server->engine)) ||
+           fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
 }
 
 bool fa_handle_chat(fa_exchange *x) {

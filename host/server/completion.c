@@ -155,7 +155,8 @@ static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
     j->logprobs = r.logprobs >= 0;
     j->sampling.top_logprobs = r.logprobs > 0 ? (int32_t)r.logprobs : 0;
     if (!take_prompts(x, j, &r, p)) return false;
-    return fa_job_make_choices(j, r.common.n) || fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+    return fa_job_make_choices(j, r.common.n, NULL) ||
+           fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
 }
 
 bool fa_handle_completion(fa_exchange *x) {

@@ -8,6 +8,8 @@ void fa_job_free(fa_job *j) {
         fa_choice *c = &j->choices[i];
         fa_text_free(&c->reasoning);
         fa_text_free(&c->content);
+        fa_tool_parser_free(&c->parser);
+        json_decref(c->calls);
         json_decref(c->reasoning_logprobs);
         json_decref(c->logprobs);
     }
@@ -17,11 +19,13 @@ void fa_job_free(fa_job *j) {
     }
     free(j->choices);
     free(j->prompts);
+    free(j->schema);
+    free(j->tools);
     json_decref(j->body);
     free(j);
 }
 
-bool fa_job_make_choices(fa_job *j, int64_t n) {
+bool fa_job_make_choices(fa_job *j, int64_t n, const fa_tokenizer *t) {
     size_t each = (size_t)n;
     j->choices = calloc(j->n_prompts * each, sizeof *j->choices);
     if (!j->choices) return false;
@@ -29,6 +33,7 @@ bool fa_job_make_choices(fa_job *j, int64_t n) {
     for (size_t i = 0; i < j->n_choices; i++) {
         j->choices[i].prompt = &j->prompts[i / each];
         j->choices[i].think = (fa_think){.inside = j->inside, .answer = !j->reasons, .begun = !j->reasons};
+        if (j->tools) fa_tool_parser_open(&j->choices[i].parser, t);
     }
     return true;
 }

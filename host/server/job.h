@@ -9,6 +9,7 @@
 
 #include "host/fathom.h"
 #include "host/text/chat.h"
+#include "host/text/tool_calls.h"
 
 enum { FA_JOB_CHOICES = 16, FA_JOB_STOPS = 16 };
 
@@ -19,6 +20,8 @@ typedef struct fa_choice {
     const struct fa_job_prompt *prompt;
     fa_think think;
     fa_text reasoning, content;            /* of a stream: what was not sent yet; else all so far */
+    fa_tool_parser parser;                 /* of a request with tools */
+    json_t *calls;                         /* of a whole answer: the API's tool_calls, or NULL */
     json_t *reasoning_logprobs, *logprobs; /* arrays in step with them, or NULL */
     bool greeted;                          /* a stream's first event, which names the role, is out */
     int32_t reasoning_tokens;
@@ -44,6 +47,7 @@ typedef struct fa_job {
     const char *model; /* as the request named it */
     int64_t created;   /* s since 1970 */
     fathom_sampling sampling;
+    char *schema, *tools; /* JSON texts of the sampling, or NULL */
     const char *stops[FA_JOB_STOPS];
     fa_job_prompt *prompts;
     size_t n_prompts;
@@ -55,8 +59,8 @@ typedef struct fa_job {
 /* Also closes its sessions' buffers, not the sessions. NULL allowed. */
 void fa_job_free(fa_job *j);
 
-/* Makes the prompts' choices, `n` of each; false when memory ran out. */
-bool fa_job_make_choices(fa_job *j, int64_t n);
+/* Makes the prompts' choices, `n` of each; `t` may be NULL where there are no tools. False when memory ran out. */
+bool fa_job_make_choices(fa_job *j, int64_t n, const fa_tokenizer *t);
 
 /* Sums over choices: prompts count once. */
 typedef struct fa_job_usage {

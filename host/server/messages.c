@@ -1,6 +1,9 @@
 #include "host/server/messages.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "host/server/calls.h"
 
 static bool bad(fa_problem *p, size_t i, const char *field, const char *what) {
     char param[56];
@@ -83,10 +86,20 @@ static json_t *copy_message(fa_conversation *c, const json_t *messages, size_t i
     return NULL;
 }
 
+/* The tools are a system message of their own: templates that know tools join all of them. */
+static bool tell_tools(fa_conversation *c, fa_problem *p) {
+    char *text = fa_form_describe(c->tools);
+    json_t *m = text ? json_pack("{s:s, s:s}", "role", "system", "content", text) : NULL;
+    free(text);
+    return !json_array_append_new(c->messages, m) ||
+           fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+}
+
 bool fa_messages_read(fa_conversation *c, const json_t *messages, fa_problem *p) {
     size_t n = json_array_size(messages);
     c->messages = json_array();
     if (!n) return fa_problem_set(p, FA_ERROR_MALFORMED, "messages", "messages: expected at least one message");
+    if (c->tools && !tell_tools(c, p)) return false;
     for (size_t i = 0; i < n; i++) {
         json_t *copy = copy_message(c, messages, i, p);
         if (!copy) return false;
@@ -95,9 +108,9 @@ bool fa_messages_read(fa_conversation *c, const json_t *messages, fa_problem *p)
     if (!c->continues) return true;
     const json_t *last = json_array_get(messages, n - 1);
     c->reasoning = json_object_get(last, "reasoning_content");
-    c->content = json_object_get(json_array_get(c->messages, n - 1), "content");
+    c->content = json_object_get(json_array_get(c->messages, json_array_size(c->messages) - 1), "content");
     json_incref((json_t *)(uintptr_t)c->content);
-    json_array_remove(c->messages, n - 1);
+    json_array_remove(c->messages, json_array_size(c->messages) - 1);
     if (n > 1) return true;
     return fa_problem_set(p, FA_ERROR_MALFORMED, "messages", "messages: a prefix needs a message before it");
 }

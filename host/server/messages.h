@@ -10,6 +10,7 @@
 
 typedef struct fa_conversation {
     const fa_chat_family *family;
+    const json_t *tools;               /* what the prompt tells of, or NULL */
     bool reasons;                      /* the profile thinks before it answers */
     bool beta;                         /* the path was /beta's */
     json_t *messages;                  /* as fa_chat_render takes them, without the one that is continued */

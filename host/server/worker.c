@@ -202,10 +202,27 @@ static void fail(fa_worker *w, int i, fa_error_kind kind, const char *text) {
     leave(w, i, FA_USAGE_ERROR, written_quietly);
 }
 
+/* The engine does not take the request as it is: what it names becomes the request's field. */
+static void refuse(fa_worker *w, int i, const fathom_error *e) {
+    static const struct {
+        const char *begin, *param;
+    } fields[] = {{"tools", "tools"}, {"tool:", "tool_choice"}, {"json_schema", "response_format"}};
+    const char *param = NULL;
+    fa_problem p = {0};
+    for (size_t k = 0; k < sizeof fields / sizeof *fields && !param; k++)
+        if (!strncmp(e->text, fields[k].begin, strlen(fields[k].begin))) param = fields[k].param;
+    fa_problem_of(&p, (fa_status)e->status, param, e->text);
+    if (p.kind == FA_ERROR_CONTEXT && param) p.kind = FA_ERROR_UNSUPPORTED; /* a grammar beyond its limits */
+    fa_reply_problem(w->active[i], &p);
+    leave(w, i, FA_USAGE_ERROR, written_quietly);
+}
+
 static void finish(fa_worker *w, int i) {
     fa_exchange *x = w->active[i];
     const fa_job *j = x->job;
     fa_usage_end end = FA_USAGE_STOP;
+    for (size_t k = 0; k < j->n_choices; k++)
+        if (j->choices[k].parser.calls) end = FA_USAGE_TOOL_CALLS;
     for (size_t k = 0; k < j->n_choices; k++)
         if (j->choices[k].finish != FATHOM_STOP) end = FA_USAGE_LENGTH;
     if (j->stream) {
@@ -249,7 +266,7 @@ static void start_choices(fa_worker *w) {
             bool bad;
             if (!may_start(j, k) || start_choice(w, x, &j->choices[k], &e, &bad)) continue;
             if (!bad) return; /* no session is free */
-            fail(w, i--, FA_ERROR_MALFORMED, e.text);
+            refuse(w, i--, &e);
             break;
         }
     }
