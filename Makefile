@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
