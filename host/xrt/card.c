@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "host/backend/xrt/folder.h"
 #include "host/backend/xrt/shim.h"
 #include "host/xrt/host.h"
 
@@ -27,6 +29,20 @@ static void go_near(const char *bdf) {
     numa_set_preferred(node);
 }
 
+/* XRT finds its driver's library in $XILINX_XRT/lib alone. Where nobody ran its setup.sh, as with Debian's package, that is a link in the
+ * private folder to where this library is. */
+static fa_status set_home(const host *h, fa_error *e) {
+    char home[PATH_MAX + 8], lib[PATH_MAX + 16];
+    if (getenv("XILINX_XRT")) return FA_OK;
+    snprintf(home, sizeof home, "%s/xrt", h->open.folder);
+    snprintf(lib, sizeof lib, "%s/lib", home);
+    fa_status s = fa_xrt_folder_make(h->open.folder, "xrt", e);
+    if (s) return s;
+    if (symlink(h->xrt.folder, lib) || setenv("XILINX_XRT", home, 1))
+        return fa_fail(e, FA_EIO, "%s: %s", lib, strerror(errno));
+    return FA_OK;
+}
+
 static fa_status open_device(host *h, fa_error *e) {
     const wire_open *o = &h->open;
     errno = 0;
@@ -40,7 +56,7 @@ static fa_status open_device(host *h, fa_error *e) {
 fa_status host_open(host *h, uint64_t *nowhere, fa_error *e) {
     if (!h->open.emulated) go_near(h->open.card);
     fa_status s = xrt_library_open(&h->xrt, e);
-    if (!s && h->open.emulated) s = fa_xrt_shim_install(h->xrt.folder, h->open.folder, h->open.shim, e);
+    if (!s) s = h->open.emulated ? fa_xrt_shim_install(h->xrt.folder, h->open.folder, h->open.shim, e) : set_home(h, e);
     if (!s) s = open_device(h, e);
     if (s) return s;
     errno = 0;

@@ -87,5 +87,6 @@ int main(void) {
     h.staging = mmap(NULL, WIRE_STAGING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, WIRE_STAGING, 0);
     if (h.staging == MAP_FAILED) return 1;
     int code = serve(&h);
-    _exit(code); /* XRT's destructors may wait for ever on a card that is gone */
+    while (code && h.open.version) pause(); /* the engine is gone: the other thread cleans up and ends all */
+    _exit(code);                            /* XRT's destructors may wait for ever on a card that is gone */
 }

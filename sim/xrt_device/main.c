@@ -10,6 +10,7 @@
 
 #include "sim/xrt_device/card.h"
 #include "sim/xrt_device/control.h"
+#include "sim/xrt_device/message.h"
 
 enum { CONNECT_MS = 20000, CONNECT_STEP_MS = 2 };
 
@@ -24,10 +25,10 @@ static int usage(void) {
 }
 
 /* XRT listens only after it has started this process (unix_socket.cxx). */
-static int connect_to_xrt(fa_error *e) {
+static int connect_to_xrt(const char *prefix, fa_error *e) {
     const char *user = getenv("USER"), *id = getenv("EMULATION_SOCKETID");
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    int n = snprintf(to.sun_path, sizeof to.sun_path, "/tmp/%s/%s", user ? user : "", id);
+    int n = snprintf(to.sun_path, sizeof to.sun_path, "/tmp/%s/%s%s", user ? user : "", prefix, id);
     if (n >= (int)sizeof to.sun_path) {
         fa_fail(e, FA_EINVAL, "the path of XRT's socket is %d bytes long", n);
         return -1;
@@ -42,8 +43,23 @@ static int connect_to_xrt(fa_error *e) {
     return -1;
 }
 
+/* hw_emu listens a second time, for a device that reads host memory. Ours never does; but until somebody has come, and until it is told
+ * that nobody will ask, XRT waits for seconds. */
+static void *second_socket(void *fd) {
+    fa_error e;
+    *(int *)fd = connect_to_xrt("D2X_unix_sock_", &e);
+    return NULL;
+}
+
+static void end_second_socket(int fd) {
+    xrt_bytes last = {0};
+    fa_error e;
+    if (fd >= 0) xrt_request_send(fd, &last, XRT_CALL_CLOSE, &e);
+}
+
 int main(void) {
     static xrt_card card;
+    static int second = -1;
     fa_error e = {0};
     pthread_t thread;
     const char *board = getenv(XRT_ENV_BOARD), *control = getenv(XRT_ENV_CONTROL), *mode = getenv("XCL_EMULATION_MODE"),
@@ -56,7 +72,10 @@ int main(void) {
         fa_fail(&e, FA_ENOMEM, "no thread for the control socket");
         xrt_card_fail(&card, &e);
     }
-    int socket = connect_to_xrt(&e);
-    if (socket < 0 || xrt_card_serve(&card, socket, !mode || strcmp(mode, "hw_emu"), &e)) xrt_card_fail(&card, &e);
+    bool hw_emu = mode && !strcmp(mode, "hw_emu");
+    int socket = connect_to_xrt("", &e);
+    if (socket >= 0 && hw_emu && pthread_create(&thread, NULL, second_socket, &second)) second = -1;
+    if (socket < 0 || xrt_card_serve(&card, socket, !hw_emu, &e)) xrt_card_fail(&card, &e);
+    end_second_socket(second);
     _exit(0); /* kernels may still run */
 }

@@ -130,12 +130,7 @@ fa_status xrt_put_bytes(xrt_bytes *r, int field, size_t n, uint8_t **at, fa_erro
     return FA_OK;
 }
 
-fa_status xrt_response_send(int socket, xrt_bytes *r, fa_error *e) {
-    uint64_t n = r->n - RESPONSE_HEAD;
-    fa_status s = grow(r, RESPONSE_HEAD, e);
-    if (s) return s;
-    r->data[0] = LENGTH_TAG;
-    memcpy(r->data + 1, &n, sizeof n);
+static fa_status send_all(int socket, const xrt_bytes *r, fa_error *e) {
     for (size_t done = 0; done < r->n;) {
         ssize_t sent = send(socket, r->data + done, r->n - done, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
@@ -143,4 +138,24 @@ fa_status xrt_response_send(int socket, xrt_bytes *r, fa_error *e) {
         done += (size_t)sent;
     }
     return FA_OK;
+}
+
+fa_status xrt_response_send(int socket, xrt_bytes *r, fa_error *e) {
+    uint64_t n = r->n - RESPONSE_HEAD;
+    fa_status s = grow(r, RESPONSE_HEAD, e);
+    if (s) return s;
+    r->data[0] = LENGTH_TAG;
+    memcpy(r->data + 1, &n, sizeof n);
+    return send_all(socket, r, e);
+}
+
+fa_status xrt_request_send(int socket, xrt_bytes *r, xrt_call call, fa_error *e) {
+    fa_status s = grow(r, REQUEST_HEAD, e);
+    if (s) return s;
+    r->n = REQUEST_HEAD;
+    memset(r->data, 0, REQUEST_HEAD);
+    r->data[0] = LENGTH_TAG;
+    r->data[9] = CALL_TAG;
+    r->data[10] = (uint8_t)call;
+    return send_all(socket, r, e);
 }

@@ -64,4 +64,7 @@ fa_status xrt_put_number(xrt_bytes *r, int field, uint64_t value, fa_error *e);
 fa_status xrt_put_bytes(xrt_bytes *r, int field, size_t n, uint8_t **at, fa_error *e);
 fa_status xrt_response_send(int socket, xrt_bytes *r, fa_error *e);
 
+/* Sends a request without a body. */
+fa_status xrt_request_send(int socket, xrt_bytes *r, xrt_call call, fa_error *e);
+
 #endif

@@ -1,4 +1,4 @@
-/* Every golden model on simulated boards: the bits of the cpu backend, whatever the board, numerics and cache. */
+/* Every golden model on simulated boards, and behind XRT's emulation: the bits of the cpu backend, whatever the board, numerics and cache. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@ typedef struct line {
 } line;
 
 #define THREE "sim:tests/fixtures/boards/three-units.board"
+#define FOUR "tests/fixtures/boards/four-units.board"
 
 /* every folder, every number of units */
 static const line lines[] = {
@@ -30,16 +31,26 @@ static const line lines[] = {
     {"r1-distill-qwen-tiny", "sim:v80", FA_W8A16, FA_CACHE_BF16},
     {"r1-distill-qwen-tiny-untied", "sim:vhk158", FA_W8A16, FA_CACHE_F32},
     {"r1-distill-llama-tiny", "sim:u55c", FA_W8A16, FA_CACHE_F32},
+    {"deepseek-v3-tiny-fp8", "xrt:emu:" FOUR, FA_W8A8, FA_CACHE_FP8},
+    {"deepseek-v3-tiny", "xrt:emu:u280", FA_W8A16, FA_CACHE_BF16},
+    {"deepseek-v3-tiny-mtp", "xrt:emu:u50", FA_W8A16, FA_CACHE_F32},
+    {"deepseek-v2-lite-tiny", "xrt:emu:" FOUR, FA_W8A16, FA_CACHE_F32},
+    {"deepseek-v2-tiny", "xrt:emu:u200", FA_W8A16, FA_CACHE_F32},
+    {"r1-distill-llama-tiny", "xrt:hw_emu:" FOUR, FA_W8A16, FA_CACHE_BF16},
 };
 enum { N_LINES = sizeof lines / sizeof *lines, STEPS = 3 };
 
 /* The prompts cut into different chunks, then some single rows; logits of all, [ids of all prompts, vocab]. */
 static float *all_logits(const golden *g, const line *l, const char *backend, size_t *n) {
     runner r;
-    runner_open(
-        &r,
-        &(runner_options){
-            .path = g->dir, .backend = backend, .numerics = l->numerics, .cache = l->cache, .sequences = g->n_prompts});
+    fa_backend *b;
+    fa_error e;
+    fa_status s = fa_backend_open(&b, &(fa_backend_options){.name = backend, .threads = 2, .node = -1}, &e);
+    if (s == FA_EUNSUPPORTED && strstr(backend, "xrt")) check_skip("%s", e.text);
+    CHECK_OK(s, &e);
+    runner_open(&r,
+                &(runner_options){
+                    .path = g->dir, .given = b, .numerics = l->numerics, .cache = l->cache, .sequences = g->n_prompts});
     float *logits = must_alloc((size_t)g->n_prompts * GOLDEN_MAX_IDS * (size_t)r.vocab * sizeof *logits),
           *next = logits;
     for (int i = 0; i < g->n_prompts; i++) {

@@ -97,10 +97,8 @@ static fa_status open_card(xrt_device *d, fa_error *e) {
                           .deadline_ms = d->deadline_ms};
     snprintf(r->open.card, sizeof r->open.card, "%s", d->card);
     snprintf(r->open.image, sizeof r->open.image, "%s", emulated ? d->emulation.image : d->image);
-    if (emulated) {
-        snprintf(r->open.folder, sizeof r->open.folder, "%s", d->emulation.folder.path);
-        snprintf(r->open.shim, sizeof r->open.shim, "%s", d->emulation.shim);
-    }
+    snprintf(r->open.folder, sizeof r->open.folder, "%s", d->emulation.folder.path);
+    if (emulated) snprintf(r->open.shim, sizeof r->open.shim, "%s", d->emulation.shim);
     fa_status s = xrt_ask(d, r, &reply, OPEN_MS, e);
     free(r);
     if (s || !emulated) return s;

@@ -192,7 +192,8 @@ static fa_status open_card(xrt_device *d, const fa_xrt_options *o, fa_error *e) 
     if (!o->image)
         return fa_fail(e, FA_EINVAL, "card %s: --xclbin FILE is needed (docs/boards.md says how to make one)", o->card);
     if (!realpath(o->image, d->image)) return fa_fail(e, FA_EIO, "%s: %s", o->image, strerror(errno));
-    return xrt_find_card(o->card, d->card, e);
+    fa_status s = xrt_find_card(o->card, d->card, e);
+    return s ? s : fa_xrt_folder_open(&d->emulation.folder, e);
 }
 
 fa_status fa_xrt_open(fa_device **out, const fa_xrt_options *o, fa_error *e) {

@@ -19,7 +19,7 @@ typedef struct xrt_device {
     char card[WIRE_NAME], image[PATH_MAX], program[PATH_MAX];
     bool timeline;
     uint32_t deadline_ms;
-    fa_xrt_emulation emulation;
+    fa_xrt_emulation emulation; /* of a card: its folder alone */
     fa_xrt_process process;
     xrt_buffer *buffers;
     fa_device_bank *banks;          /* [base.banks] of a card: what the process was asked for */

@@ -40,7 +40,7 @@ typedef struct wire_open {
     uint32_t deadline_ms;  /* for one launch */
     char card[WIRE_NAME];  /* BDF; of an emulated one the index */
     char image[PATH_MAX];  /* xclbin file */
-    char folder[PATH_MAX]; /* of the emulation, removed when the engine dies; "" */
+    char folder[PATH_MAX]; /* private, removed when the engine dies */
     char shim[WIRE_NAME];  /* file name of the emulation's library; "" */
 } wire_open;
 
