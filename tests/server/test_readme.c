@@ -34,17 +34,14 @@ static int find_examples(char *examples[MOST]) {
     return n;
 }
 
-/* `text` with the port of the examples replaced; malloc'd. */
-static char *with_port(const char *text) {
-    char *out = calloc(1, strlen(text) + 64), port[16];
-    snprintf(port, sizeof port, ":%d/", server.port);
-    for (const char *at = text, *next; *at; at = next) {
-        next = strstr(at, ":8080/");
-        strncat(out, at, next ? (size_t)(next - at) : strlen(at));
-        if (next) strcat(out, port);
-        next = next ? next + 6 : at + strlen(at);
-    }
-    return out;
+/* `text` with the port of the examples replaced, into *out, malloc'd. */
+static void with_port(const char *text, char **out) {
+    size_t n;
+    FILE *f = open_memstream(out, &n);
+    for (const char *next; (next = strstr(text, ":8080/")); text = next + 6)
+        fprintf(f, "%.*s:%d/", (int)(next - text), text, server.port);
+    fputs(text, f);
+    fclose(f);
 }
 
 static void every_example_works(void *arg) {
@@ -53,7 +50,10 @@ static void every_example_works(void *arg) {
     (void)arg;
     CHECK(n >= 6, "%d examples were found", n);
     for (int i = 0; i < n; i++) {
-        char *command = with_port(examples[i]), *at = strstr(command, "curl ") + 5;
+        char *command = NULL;
+        with_port(examples[i], &command);
+        CHECK(command);
+        const char *at = strstr(command, "curl ") + 5;
         CHECK(strstr(examples[i], "127.0.0.1:8080/"), "%s", examples[i]);
         check_output o = check_command("curl -sS --fail-with-body --max-time 120 %s", at);
         CHECK(o.status == 0 && o.out_bytes > 10 && !strstr(o.out, "\"error\""), "%s: %d\n%s%s", command, o.status,
