@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
@@ -43,7 +43,7 @@ CLI_SRC   := $(wildcard host/cli/*.c)
 # programs that fathom starts: XRT's host process, and the device model that XRT's emulation starts
 HELPERS   := $(BUILD)/fathom-xrt-host $(BUILD)/fathom-xrt-device
 TLIB_SRC  := $(wildcard tests/lib/*.c)
-TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c \
+TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c tests/page/*.c \
                tests/rtl/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
@@ -93,6 +93,7 @@ $(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
 $(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 
 # kernels that are part of the program as text
+$(BUILD)/obj/host/server/page.o: $(wildcard host/server/page/* host/server/page/vendor/* host/server/page/vendor/fonts/*)
 $(BUILD)/obj/host/backend/opencl/sources.o: $(wildcard opencl/*.cl opencl/*.clh opencl/*.h)
 
 # kernels: pragmas are for HLS, buffers on chip start undefined, unrolled loops become vectors

@@ -399,6 +399,17 @@ bool fa_accounts_leave(fa_accounts *a, uint64_t ticket, const fa_usage *usage, f
     return slot >= 0;
 }
 
+bool fa_accounts_price(fa_accounts *a, const char *model, fa_price *price) {
+    bool found = false;
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < a->n_prices && !found; i++) {
+        found = !strcmp(a->prices[i].model, model);
+        if (found) *price = a->prices[i];
+    }
+    pthread_mutex_unlock(&a->lock);
+    return found;
+}
+
 bool fa_accounts_balance(fa_accounts *a, int32_t slot, fa_money *balance) {
     pthread_mutex_lock(&a->lock);
     const account *one = &a->accounts[slot];

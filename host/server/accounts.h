@@ -58,6 +58,9 @@ typedef void fa_accounts_done(void *ctx, fa_status status);
  * unknown ticket: nothing is recorded, `done` is not called. */
 bool fa_accounts_leave(fa_accounts *a, uint64_t ticket, const fa_usage *usage, fa_accounts_done *done, void *ctx);
 
+/* The price of a model; false: it has none, and costs nothing. */
+bool fa_accounts_price(fa_accounts *a, const char *model, fa_price *price);
+
 /* What is left to the key, with what is not yet written taken off. False: not metered. */
 bool fa_accounts_balance(fa_accounts *a, int32_t slot, fa_money *balance);
 

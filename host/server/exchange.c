@@ -8,6 +8,7 @@
 #include "host/server/clock.h"
 #include "host/server/internal.h"
 #include "host/server/job.h"
+#include "host/server/page.h"
 
 static const char JSON[] = "application/json";
 
@@ -81,6 +82,17 @@ void fa_exchange_answer(fa_exchange *x, int status, const char *type, char *text
     wake(x);
     pthread_mutex_unlock(&x->lock);
     free(text);
+}
+
+void fa_exchange_fixed(fa_exchange *x, const char *type, const char *data, size_t bytes) {
+    pthread_mutex_lock(&x->lock);
+    x->status = 200;
+    x->type = type;
+    x->fixed = data;
+    x->fixed_bytes = bytes;
+    x->ended = true;
+    wake(x);
+    pthread_mutex_unlock(&x->lock);
 }
 
 void fa_exchange_stream(fa_exchange *x) {
@@ -181,6 +193,8 @@ static void add_headers(const fa_exchange *x, struct MHD_Response *r) {
     MHD_add_response_header(r, "Content-Type", x->type);
     MHD_add_response_header(r, "Cache-Control", x->stream ? "no-cache" : "no-store");
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(r, "Content-Security-Policy", x->fixed ? fa_page_policy : "default-src 'none'");
     if (x->stream) MHD_add_response_header(r, "X-Accel-Buffering", "no");
     if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
@@ -194,6 +208,8 @@ enum MHD_Result fa_exchange_respond(fa_exchange *x, struct MHD_Connection *conne
     bool whole = x->ended && !x->stream;
     x->begun = true;
     if (atomic_load(&x->gone)) {
+    } else if (x->fixed) {
+        r = MHD_create_response_from_buffer(x->fixed_bytes, (void *)(uintptr_t)x->fixed, MHD_RESPMEM_PERSISTENT);
     } else if (whole) {
         x->sent = x->out.n;
         r = MHD_create_response_from_buffer(x->out.n, x->out.n ? x->out.data : (char *)"", MHD_RESPMEM_MUST_COPY);

@@ -43,12 +43,14 @@ typedef struct fa_exchange {
     const char *type;                  /* content type, static */
     const char *allow;                 /* with 405, static */
     int retry_after;                   /* seconds; 0: no such header */
-    fa_text out;                       /* what was written */
-    size_t sent;                       /* of it */
-    bool stream;                       /* server-sent events */
-    bool dispatched;                   /* the HTTP thread's */
-    bool begun;                        /* the response is on its way, its status said */
-    bool ended;                        /* nothing will be written any more */
+    const char *fixed;                 /* instead of `out`: a body that lives as long as the program */
+    size_t fixed_bytes;
+    fa_text out;     /* what was written */
+    size_t sent;     /* of it */
+    bool stream;     /* server-sent events */
+    bool dispatched; /* the HTTP thread's */
+    bool begun;      /* the response is on its way, its status said */
+    bool ended;      /* nothing will be written any more */
     bool suspended;
     int64_t moved_ns; /* when the client last took something, or the wait began */
 } fa_exchange;
@@ -62,6 +64,9 @@ void fa_exchange_release(fa_exchange *x);
 
 /* The whole response: takes `text` over (malloc'd). A response that began already (blank lines were sent) only gets the text. */
 void fa_exchange_answer(fa_exchange *x, int status, const char *type, char *text, size_t bytes);
+
+/* The whole response, with status 200: a file of the page, which lives as long as the program. */
+void fa_exchange_fixed(fa_exchange *x, const char *type, const char *data, size_t bytes);
 
 /* A stream of events: said once, then any number of writes, then end. Until the first write an answer (an error) may take its place. */
 void fa_exchange_stream(fa_exchange *x);

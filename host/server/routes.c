@@ -14,6 +14,8 @@ static const fa_route routes[] = {
     {"POST", "/embeddings", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_unsupported, "embeddings"},
     {"POST", "/images/generations", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_unsupported, "images"},
     {"GET", "/metrics", false, FA_RIGHT_METRICS, FA_ROUTE_HERE, fa_handle_metrics, "metrics"},
+    {"GET", "/", false, 0, FA_ROUTE_HERE, fa_handle_page, "page"},
+    {"GET", "/page/{}", false, 0, FA_ROUTE_HERE, fa_handle_page, "page"},
     {"GET", "/health", false, 0, FA_ROUTE_HERE, fa_handle_health, "health"},
     {"GET", "/ready", false, FA_RIGHT_CHAT | FA_RIGHT_METRICS, FA_ROUTE_HERE, fa_handle_ready, "ready"},
 };

@@ -43,6 +43,7 @@ bool fa_handle_detokenize(fa_exchange *x);
 bool fa_handle_models(fa_exchange *x);
 bool fa_handle_model(fa_exchange *x);
 bool fa_handle_balance(fa_exchange *x);
+bool fa_handle_page(fa_exchange *x);
 bool fa_handle_health(fa_exchange *x);
 bool fa_handle_ready(fa_exchange *x);
 bool fa_handle_metrics(fa_exchange *x);

@@ -11,9 +11,19 @@
 
 /* --- models -------------------------------------------------------------------------------------------------------------- */
 
+/* Per million tokens. */
+static json_t *pricing(const fa_price *p) {
+    const double unit = (double)FA_MONEY_UNIT;
+    return json_pack("{s:s, s:f, s:f, s:f}", "currency", FA_CURRENCY, "input", (double)p->input / unit,
+                     "input_cache_hit", (double)p->cached / unit, "output", (double)p->output / unit);
+}
+
 static json_t *model_object(const fa_server *s, const fa_profile *profile) {
-    return json_pack("{s:s, s:s, s:i, s:s, s:i}", "id", profile->name, "object", "model", "created", 0, "owned_by",
-                     "fathom", "context_length", s->info.context);
+    fa_price price;
+    bool priced = fa_accounts_price(s->accounts, profile->name, &price);
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:o*}", "id", profile->name, "object", "model", "created", 0,
+                     "owned_by", "fathom", "context_length", s->info.context, "pricing",
+                     priced ? pricing(&price) : NULL);
 }
 
 bool fa_handle_models(fa_exchange *x) {

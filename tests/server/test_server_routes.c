@@ -29,7 +29,7 @@ static json_t *error_of(const check_response *r) {
     return e;
 }
 
-static void every_route_needs_a_key_but_health(void *arg) {
+static void every_route_needs_a_key_but_health_and_the_page(void *arg) {
     static const char *const versions[] = {"", "/v1", "/beta"};
     static const char *const keys[] = {NULL, "", "sk-fathom-0000000000000000000000000000000000000000000"};
     const fa_route *r;
@@ -40,8 +40,12 @@ static void every_route_needs_a_key_but_health(void *arg) {
             for (int k = 0; k < 3; k++) {
                 check_response got =
                     check_http(&server, r->method, path, keys[k], strcmp(r->method, "POST") ? NULL : "{}");
-                bool open = !strcmp(r->path, "/health");
-                CHECK(got.status == (open ? 200 : 401), "%s %s: %d %s", r->method, path, got.status, got.body);
+                bool file = !strcmp(r->path, "/page/{}"),
+                     open = file || !strcmp(r->path, "/health") || !strcmp(r->path, "/");
+                CHECK(got.status == (file   ? 404
+                                     : open ? 200
+                                            : 401),
+                      "%s %s: %d %s", r->method, path, got.status, got.body);
                 if (!open) json_decref(error_of(&got));
                 check_response_free(&got);
             }
@@ -200,7 +204,8 @@ static void lengths_of_answers_keep_to_their_ranges(void *arg) {
 }
 
 static const check_case cases[] = {
-    {"every route but /health is 401 without a key, and with a false one", every_route_needs_a_key_but_health, NULL},
+    {"every route but /health and the page is 401 without a key, and with a false one",
+     every_route_needs_a_key_but_health_and_the_page, NULL},
     {"an unknown path tells nothing without a key", an_unknown_path_tells_nothing_without_a_key, NULL},
     {"a wrong method is 405 and says which is right", a_wrong_method_is_405_and_says_which_is_right, NULL},
     {"a key reaches only what its rights name", a_key_reaches_only_what_its_rights_name, NULL},
