@@ -1,4 +1,4 @@
-/* What the readers of safetensors and GGUF share: filling an fa_tensors. Private to host/format. */
+/* What the readers of safetensors, GGUF and PyTorch's checkpoints share: filling an fa_tensors. Private to host/format. */
 #ifndef FA_FORMAT_CONTAINER_H
 #define FA_FORMAT_CONTAINER_H
 
@@ -30,12 +30,19 @@ fa_status fa_tensors_add(fa_tensors *ts, fa_tensor t, const uint8_t *data, uint6
  * does not lie at a multiple of their element size. */
 fa_status fa_tensors_check_file(fa_tensors *ts, int64_t first, fa_error *e);
 
+/* The latter alone. */
+fa_status fa_tensors_realign(fa_tensors *ts, int64_t first, fa_error *e);
+
 /* Adds all tensors of one file. */
 fa_status fa_safetensors_read(fa_tensors *ts, const char *path, fa_error *e);
 fa_status fa_gguf_read(fa_tensors *ts, const char *path, fa_error *e);
+fa_status fa_pytorch_read(fa_tensors *ts, const char *path, fa_error *e);
 
-/* Adds the tensors of all shards of an index file. */
-fa_status fa_safetensors_read_index(fa_tensors *ts, const char *dir, const char *index, fa_error *e);
+/* The same for a file of any of these kinds, which its first bytes tell. */
+fa_status fa_tensors_read_file(fa_tensors *ts, const char *path, fa_error *e);
+
+/* Adds the tensors of all shards of an index file, safetensors or PyTorch's. */
+fa_status fa_tensors_read_index(fa_tensors *ts, const char *dir, const char *index, fa_error *e);
 
 /* Makes the names added so far searchable; may be called again. FA_EFORMAT for a name that came twice. */
 fa_status fa_tensors_finish(fa_tensors *ts, fa_error *e);

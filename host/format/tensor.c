@@ -107,10 +107,15 @@ static fa_status realign(fa_tensors *ts, fa_tensor *t, fa_error *e) {
     return FA_OK;
 }
 
-fa_status fa_tensors_check_file(fa_tensors *ts, int64_t first, fa_error *e) {
-    fa_status s = ts->count > first ? check_overlap(ts->list + first, ts->count - first, e) : FA_OK;
+fa_status fa_tensors_realign(fa_tensors *ts, int64_t first, fa_error *e) {
+    fa_status s = FA_OK;
     for (int64_t i = first; i < ts->count && !s; i++) s = realign(ts, &ts->list[i], e);
     return s;
+}
+
+fa_status fa_tensors_check_file(fa_tensors *ts, int64_t first, fa_error *e) {
+    fa_status s = ts->count > first ? check_overlap(ts->list + first, ts->count - first, e) : FA_OK;
+    return s ? s : fa_tensors_realign(ts, first, e);
 }
 
 static int by_name(const void *a, const void *b, void *list) {
@@ -135,31 +140,57 @@ fa_status fa_tensors_finish(fa_tensors *ts, fa_error *e) {
 
 /* ---- opening ---- */
 
-static fa_status read_folder(fa_tensors *ts, const char *dir, fa_error *e) {
-    char *single = fa_path_join(dir, "model.safetensors");
-    char *index = fa_path_join(dir, "model.safetensors.index.json");
-    fa_status s;
-    if (!single || !index)
-        s = out_of_memory(dir, e);
-    else if (access(single, F_OK) == 0)
-        s = fa_safetensors_read(ts, single, e);
-    else if (access(index, F_OK) == 0)
-        s = fa_safetensors_read_index(ts, dir, index, e);
-    else
-        s = fa_fail(e, FA_EIO, "%s: neither model.safetensors nor model.safetensors.index.json in this folder", dir);
-    free(single);
-    free(index);
-    return s;
+typedef fa_status read_model(fa_tensors *ts, const char *dir, const char *path, fa_error *e);
+
+static fa_status read_single(fa_tensors *ts, const char *dir, const char *path, fa_error *e) {
+    (void)dir;
+    return fa_tensors_read_file(ts, path, e);
 }
 
-/* A safetensors file cannot begin with "GGUF": as a length that is beyond the limit on headers. */
-static fa_status read_file(fa_tensors *ts, const char *path, fa_error *e) {
+/* What a model's folder may hold: of several the first is read. */
+static const struct {
+    const char *name;
+    read_model *read;
+} model_files[] = {
+    {"model.safetensors", read_single},
+    {"model.safetensors.index.json", fa_tensors_read_index},
+    {"pytorch_model.bin", read_single},
+    {"pytorch_model.bin.index.json", fa_tensors_read_index},
+};
+enum { MODEL_FILES = sizeof model_files / sizeof *model_files };
+
+static fa_status read_folder(fa_tensors *ts, const char *dir, fa_error *e) {
+    for (int i = 0; i < MODEL_FILES; i++) {
+        char *path = fa_path_join(dir, model_files[i].name);
+        if (!path) return out_of_memory(dir, e);
+        bool there = access(path, F_OK) == 0;
+        fa_status s = there ? model_files[i].read(ts, dir, path, e) : FA_OK;
+        free(path);
+        if (there) return s;
+    }
+    return fa_fail(
+        e, FA_EIO,
+        "%s: neither model.safetensors nor model.safetensors.index.json in this folder, nor pytorch_model.bin or its index",
+        dir);
+}
+
+/* Checkpoints of PyTorch before 1.6 are a sequence of pickles that begins so. */
+static const uint8_t old_pytorch[] = {0x80, 0x02, 0x8a, 0x0a};
+
+/* A safetensors file begins with the length of its header, which none of these could be: it would be beyond the limit. */
+fa_status fa_tensors_read_file(fa_tensors *ts, const char *path, fa_error *e) {
     fa_map m;
     fa_status s = fa_map_open(&m, path, e);
     if (s) return s;
-    bool gguf = m.bytes >= 4 && !memcmp(m.data, "GGUF", 4);
+    uint8_t head[4] = {0};
+    if (m.bytes >= sizeof head) memcpy(head, m.data, sizeof head);
     fa_map_close(&m);
-    return gguf ? fa_gguf_read(ts, path, e) : fa_safetensors_read(ts, path, e);
+    if (!memcmp(head, "GGUF", 4)) return fa_gguf_read(ts, path, e);
+    if (!memcmp(head, "PK\3\4", 4)) return fa_pytorch_read(ts, path, e);
+    if (!memcmp(head, old_pytorch, 4))
+        return fa_fail(e, FA_EUNSUPPORTED, "%s: a checkpoint of PyTorch before 1.6; load and save it with a newer one",
+                       path);
+    return fa_safetensors_read(ts, path, e);
 }
 
 fa_status fa_tensors_open(fa_tensors **out, const char *path, fa_error *e) {
@@ -168,7 +199,7 @@ fa_status fa_tensors_open(fa_tensors **out, const char *path, fa_error *e) {
     if (!ts) return out_of_memory(path, e);
     struct stat st;
     bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    fa_status s = folder ? read_folder(ts, path, e) : read_file(ts, path, e);
+    fa_status s = folder ? read_folder(ts, path, e) : fa_tensors_read_file(ts, path, e);
     if (!s) s = fa_tensors_finish(ts, e);
     if (s) {
         fa_tensors_close(ts);

@@ -24,9 +24,10 @@ typedef struct fa_tensor {
 
 typedef struct fa_tensors fa_tensors;
 
-/* Opens a model's tensors: a folder (model.safetensors, or model.safetensors.index.json with its shards), one
- * .safetensors file or one .gguf file. Everything is mapped read-only and checked: offsets inside the file, no
- * overlap, sizes that match shape and type, no duplicate names, every shard of the index present. Errors name
+/* Opens a model's tensors: a folder (model.safetensors, or model.safetensors.index.json with its shards; else
+ * pytorch_model.bin or its index), or one file: .safetensors, .gguf, or a checkpoint of PyTorch, of whose pickle nothing is
+ * ever called. Everything is mapped read-only and checked: offsets inside the file, no overlap (but in checkpoints, where
+ * tied weights share a storage), sizes that match shape and type, no duplicate names, every shard of the index present. Errors name
  * file and tensor. The caller closes. */
 fa_status fa_tensors_open(fa_tensors **out, const char *path, fa_error *e);
 void fa_tensors_close(fa_tensors *ts);

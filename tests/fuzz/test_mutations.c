@@ -131,6 +131,7 @@ static size_t head_of(const char *name, const uint8_t *data, size_t n) {
     uint64_t header;
     if (strstr(name, ".json")) return n;
     if (strstr(name, ".gguf")) return n < 30000 ? 1800 : n / 20;
+    if (strstr(name, ".bin")) return 40000; /* the pickle comes first */
     memcpy(&header, data, 8);
     return 8 + (size_t)header;
 }
@@ -138,7 +139,7 @@ static size_t head_of(const char *name, const uint8_t *data, size_t n) {
 /* Every second one keeps its syntax where the file is JSON, or has a JSON header. */
 static check_bytes damage(const char *name, const uint8_t *data, size_t n, int i) {
     size_t head = head_of(name, data, n);
-    if (i % 2 || strstr(name, ".gguf")) return check_mutate(data, n, head, (uint64_t)i);
+    if (i % 2 || strstr(name, ".gguf") || strstr(name, ".bin")) return check_mutate(data, n, head, (uint64_t)i);
     if (strstr(name, ".json")) return check_mutate_json(data, n, (uint64_t)i);
     check_bytes header = check_mutate_json(data + 8, head - 8, (uint64_t)i), b = {0};
     while (header.n % 8) check_put(&header, " ", 1);
@@ -190,6 +191,7 @@ int main(int argc, char **argv) {
     } table[] = {
         {"safetensors", {"gguf", "blocks.safetensors", NULL, false, open_tensors, 1000}},
         {"safetensors, by the engine", {"r1-distill-qwen-tiny", "model.safetensors", NULL, true, open_engine, 250}},
+        {"checkpoint of PyTorch", {"janus-pro-tiny", "pytorch_model.bin", NULL, false, open_tensors, 500}},
         {"index of shards", {"deepseek-v2-lite-tiny", "model.safetensors.index.json", NULL, true, open_tensors, 500}},
         {"GGUF", {"gguf", "blocks.gguf", NULL, false, open_tensors, 1000}},
         {"GGUF, by the engine", {"r1-distill-qwen-tiny", NULL, "deepseek-r1-qwen", false, open_engine, 250}},
