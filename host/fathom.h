@@ -66,9 +66,9 @@ typedef struct fathom_options {
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
     int32_t drafts; /* tokens guessed ahead in one step, 0 .. FATHOM_MOST_DRAFTS; 0: none. By the multi-token-prediction
                            * layer when it is loaded, else from what the text repeats. Never changes an answer. */
-    const char *
-        experts_by; /* a file that `fathom trace` wrote: a device with too little memory holds the experts that it visits
-                             * most; NULL: they count as visited alike */
+    /* A file that `fathom trace` wrote: a device with too little memory for the model holds the experts that it visits most. NULL: all
+     * count as visited alike. */
+    const char *experts_by;
     /* Called by fathom_engine_open in its own thread while the weights are taken: bytes so far, bytes in all. NULL: not. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;

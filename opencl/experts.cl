@@ -13,6 +13,7 @@ INLINE void route_rows(rows_view *in, global const fcl_route *routes, int r, int
     }
 }
 
+#ifndef GROUP
 kernel void fathom_gate_up(global const uchar *params, long at, WINDOW_ARGS, global const float *x,
                            global const float *values, global const float *scales, global float *gates,
                            global float *ups) {
@@ -75,3 +76,4 @@ kernel void fathom_down(global const uchar *params, long at, WINDOW_ARGS, global
         }
     }
 }
+#endif

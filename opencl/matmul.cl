@@ -10,6 +10,7 @@ INLINE void matmul_rows(rows_view *in, global const fcl_matmul *m, int codes, in
     }
 }
 
+#ifndef GROUP
 kernel void fathom_matmul(global const uchar *params, long at, WINDOW_ARGS, global const float *x,
                           global const float *values, global const float *scales, global float *y0, global float *y1,
                           global float *y2, global float *y3) {
@@ -42,3 +43,4 @@ kernel void fathom_matmul(global const uchar *params, long at, WINDOW_ARGS, glob
         t += n_x;
     }
 }
+#endif

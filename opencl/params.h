@@ -15,14 +15,15 @@ typedef float fcl_f32;
 #endif
 
 enum {
-    FCL_BLOCK = 128,  /* elements that share a scale */
-    FCL_TILE = 16,    /* outputs of one work-item */
-    FCL_TOGETHER = 4, /* activation rows that share a weight's decoding */
-    FCL_ROWS = 64,    /* activation rows of one work-item */
-    FCL_WINDOWS = 8,  /* weight buffers that one launch may read */
-    FCL_PARTS = 4,    /* weights of one matmul */
-    FCL_PAGE = 64,    /* positions of a cache page */
-    FCL_HEADS = 4,    /* query heads that share decoded keys and values */
+    FCL_BLOCK = 128,                     /* elements that share a scale */
+    FCL_TILE = 16,                       /* outputs of one work-item */
+    FCL_TOGETHER = 4,                    /* activation rows that share a weight's decoding */
+    FCL_ROWS = 64,                       /* activation rows of one work-item */
+    FCL_GROUP = FCL_TILE * FCL_TOGETHER, /* work-items of a group, where groups make a tile */
+    FCL_WINDOWS = 8,                     /* weight buffers that one launch may read */
+    FCL_PARTS = 4,                       /* weights of one matmul */
+    FCL_PAGE = 64,                       /* positions of a cache page */
+    FCL_HEADS = 4,                       /* query heads that share decoded keys and values */
 };
 
 /* How a weight lies on the device. */

@@ -10,19 +10,20 @@
 /* A backend under test. A new one is a new line here. */
 static const struct conf_backend {
     const char *label, *name;
-    const char *isa; /* FATHOM_ISA while it opens, or NULL */
+    const char *variable, *value; /* of the environment while it opens, or NULL */
     int n_threads, threads[3];
     bool brief; /* slow to ask: one row alone, and all together */
 } backends[] = {
-    {"reference", "reference", NULL, 1, {1}, false},
-    {"cpu:portable", "cpu", "portable", 3, {1, 2, 7}, false},
-    {"cpu:avx2", "cpu", "avx2", 3, {1, 2, 7}, false},
-    {"cpu:avx512", "cpu", "avx512", 3, {1, 2, 7}, false},
-    {"opencl", "opencl", NULL, 1, {0}, false},
+    {"reference", "reference", NULL, NULL, 1, {1}, false},
+    {"cpu:portable", "cpu", "FATHOM_ISA", "portable", 3, {1, 2, 7}, false},
+    {"cpu:avx2", "cpu", "FATHOM_ISA", "avx2", 3, {1, 2, 7}, false},
+    {"cpu:avx512", "cpu", "FATHOM_ISA", "avx512", 3, {1, 2, 7}, false},
+    {"opencl", "opencl", NULL, NULL, 1, {0}, false},
+    {"opencl:groups", "opencl", "FATHOM_OPENCL_GROUPS", "1", 1, {0}, false},
     /* three units, and one whose ports share their banks with activations */
-    {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, 1, {2}, false},
-    {"sim:u200", "sim:u200", NULL, 1, {1}, false},
-    {"xrt:emu", "xrt:emu:tests/fixtures/boards/four-units.board", NULL, 1, {1}, true},
+    {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, NULL, 1, {2}, false},
+    {"sim:u200", "sim:u200", NULL, NULL, 1, {1}, false},
+    {"xrt:emu", "xrt:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 
@@ -224,15 +225,16 @@ void conf_submit(fa_backend *b, const fa_op *ops, int n) {
 }
 
 /* NULL (and e) when it cannot be opened. */
-static fa_backend *open_backend(const char *name, const char *isa, int threads, fa_error *e) {
+static fa_backend *open_backend(const struct conf_backend *c, int threads, fa_error *e) {
     fa_backend *b = NULL;
-    char *old = getenv("FATHOM_ISA") ? strdup(getenv("FATHOM_ISA")) : NULL;
-    if (isa) setenv("FATHOM_ISA", isa, 1);
-    fa_status s = fa_backend_open(&b, &(fa_backend_options){.name = name, .threads = threads, .node = -1}, e);
+    const char *before = c->variable ? getenv(c->variable) : NULL;
+    char *old = before ? strdup(before) : NULL;
+    if (c->variable) setenv(c->variable, c->value, 1);
+    fa_status s = fa_backend_open(&b, &(fa_backend_options){.name = c->name, .threads = threads, .node = -1}, e);
     if (old)
-        setenv("FATHOM_ISA", old, 1);
-    else
-        unsetenv("FATHOM_ISA");
+        setenv(c->variable, old, 1);
+    else if (c->variable)
+        unsetenv(c->variable);
     free(old);
     if (s) return NULL;
     CHECK_OK(b->reserve(b, &limits, e), e);
@@ -242,7 +244,7 @@ static fa_backend *open_backend(const char *name, const char *isa, int threads, 
 fa_backend *conf_backend(int i, int thread_count) {
     fa_backend **b = &session.opened[i][thread_count];
     fa_error e = {0};
-    if (!*b) *b = open_backend(backends[i].name, backends[i].isa, backends[i].threads[thread_count], &e);
+    if (!*b) *b = open_backend(&backends[i], backends[i].threads[thread_count], &e);
     if (!*b && e.status == FA_EUNSUPPORTED) check_skip("%s", e.text);
     CHECK(*b, "%s", e.text);
     return *b;
@@ -290,7 +292,7 @@ static void make_current(const conf_case *c) {
     if (session.current == c) return;
     session.current = NULL;
     fa_arena_free(&session.arena);
-    if (!session.reference) session.reference = open_backend("reference", NULL, 1, &e);
+    if (!session.reference) session.reference = open_backend(&backends[0], 1, &e);
     CHECK(session.reference, "%s", e.text);
     char text[200];
     check_rng rng = {seed_of(describe(c, text, sizeof text))};

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PLATFORMS = 16 };
+#include "opencl/params.h"
+
+enum { MOST_PLATFORMS = 16, LEAST_LOCAL = 8192 };
 
 static void text_of(cl_device_id id, cl_device_info what, char *text) {
     if (clGetDeviceInfo(id, what, FA_OPENCL_TEXT, text, NULL) != CL_SUCCESS) *text = 0;
@@ -46,6 +48,10 @@ static void describe(fa_opencl_device *d, cl_platform_id platform, cl_device_id 
     d->units = (unsigned)number_of(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
     d->fp64 = number_of(id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof(cl_device_fp_config)) != 0;
     d->sub_groups = has_extension(id, "cl_khr_subgroups") || has_extension(id, "cl_intel_subgroups");
+    d->local_memory = !(type & CL_DEVICE_TYPE_CPU) &&
+                      number_of(id, CL_DEVICE_LOCAL_MEM_TYPE, sizeof(cl_device_local_mem_type)) == CL_LOCAL &&
+                      number_of(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong)) >= LEAST_LOCAL &&
+                      number_of(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t)) >= FCL_GROUP;
     d->shared = (type & CL_DEVICE_TYPE_CPU) || number_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool));
     d->exact_divide = (fp & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
     d->subnormals = (fp & CL_FP_DENORM) != 0;
@@ -78,7 +84,8 @@ static int rank_of(const fa_opencl_device *d) {
     return !strcmp(d->kind, "GPU") ? 3 : !strcmp(d->kind, "accelerator") ? 2 : 1;
 }
 
-/* FATHOM_OPENCL_COPY=1 takes a device for one with memory of its own, so that copying can be tested on any. */
+/* FATHOM_OPENCL_COPY=1 takes a device for one with memory of its own, FATHOM_OPENCL_GROUPS=1 for one with local memory, so that both can
+ * be tested on any. */
 fa_status ocl_choose(fa_opencl_device *chosen, const char *name, fa_error *e) {
     fa_opencl_device all[FA_OPENCL_DEVICES];
     int n, platform = -1, device = -1, end = 0, best = -1;
@@ -99,5 +106,7 @@ fa_status ocl_choose(fa_opencl_device *chosen, const char *name, fa_error *e) {
     *chosen = all[best];
     const char *copy = getenv("FATHOM_OPENCL_COPY");
     if (copy && *copy) chosen->shared = false;
+    const char *groups = getenv("FATHOM_OPENCL_GROUPS");
+    if (groups && *groups) chosen->local_memory = strcmp(groups, "0") != 0;
     return FA_OK;
 }

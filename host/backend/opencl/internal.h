@@ -142,6 +142,8 @@ typedef struct fa_opencl {
 fa_status ocl_build(fa_opencl *o, fa_error *e);
 void ocl_release_programs(fa_opencl *o);
 const char *ocl_kernel_name(ocl_kernel k);
+/* Whether what is one work-item for other devices is a group of FCL_GROUP of them. */
+bool ocl_in_groups(const fa_opencl *o, ocl_kernel k);
 
 /* One program with these options, from the cache on disk or compiled; the caller releases it. */
 fa_status ocl_program_open(const fa_opencl *o, bool codes_only, const char *options, cl_program *out, fa_error *e);

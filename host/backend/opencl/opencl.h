@@ -15,6 +15,7 @@ typedef struct fa_opencl_device {
     uint64_t buffer_bytes; /* of the largest buffer */
     unsigned units;        /* compute units */
     bool fp64, sub_groups;
+    bool local_memory;             /* work-items share a memory of their own, faster than the device's */
     bool shared;                   /* its memory is the host's */
     bool exact_divide;             /* division and square root are correctly rounded */
     bool subnormals;               /* it can keep them */

@@ -169,7 +169,8 @@ static fa_status build_one(fa_opencl *o, ocl_program which, fa_error *e) {
         if ((w->needs_divide && !o->device.exact_divide) || (w->needs_subnormals && !o->device.subnormals)) continue;
         cl_program p;
         char options[256];
-        snprintf(options, sizeof options, "%s%s", w->options, !strcmp(o->device.kind, "CPU") ? " -DPREFETCH" : "");
+        snprintf(options, sizeof options, "%s%s%s", w->options, !strcmp(o->device.kind, "CPU") ? " -DPREFETCH" : "",
+                 which == OCL_CODES && o->device.local_memory ? " -DGROUP" : "");
         if ((s = ocl_program_open(o, which == OCL_CODES, options, &p, e))) return s;
         s = ocl_probe(o, p, e);
         if (!s) {
@@ -193,6 +194,10 @@ fa_status ocl_build(fa_opencl *o, fa_error *e) {
         if (!o->kernels[i]) return ocl_fail(&o->device, "clCreateKernel", code, e);
     }
     return FA_OK;
+}
+
+bool ocl_in_groups(const fa_opencl *o, ocl_kernel k) {
+    return o->device.local_memory && kernels[k].program == OCL_CODES;
 }
 
 const char *ocl_kernel_name(ocl_kernel k) {

@@ -165,14 +165,18 @@ static cl_int set_args(const fa_opencl *o, const ocl_launch *l) {
 }
 
 static cl_int enqueue(fa_opencl *o, const ocl_launch *l, const char **call) {
-    static const size_t local[3] = {1, 1, 1};
+    size_t local[3] = {1, 1, 1}, global[3] = {l->global[0], l->global[1], l->global[2]};
+    if (ocl_in_groups(o, l->kernel)) {
+        local[0] = FCL_GROUP;
+        global[0] *= FCL_GROUP;
+    }
     cl_event list[OCL_ARGS * (OCL_READERS + 1) + 1];
     *call = "clSetKernelArg";
     cl_int code = set_args(o, l);
     if (code) return code;
     cl_uint n = wait_list(o, l, list);
     *call = "clEnqueueNDRangeKernel";
-    code = clEnqueueNDRangeKernel(o->queue, o->kernels[l->kernel], 3, NULL, l->global, local, n, n ? list : NULL,
+    code = clEnqueueNDRangeKernel(o->queue, o->kernels[l->kernel], 3, NULL, global, local, n, n ? list : NULL,
                                   &o->events[o->n_events]);
     if (code) return code;
     o->event_kernel[o->n_events] = (uint8_t)l->kernel;

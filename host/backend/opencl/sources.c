@@ -17,12 +17,13 @@ EMBED(fp8, "opencl/fp8.clh");
 EMBED(products, "opencl/products.clh");
 EMBED(matmul, "opencl/matmul.cl");
 EMBED(experts, "opencl/experts.cl");
+EMBED(groups, "opencl/groups.cl");
 EMBED(probe, "opencl/probe.cl");
 EMBED(rowwise, "opencl/rowwise.cl");
 EMBED(attention, "opencl/attention.cl");
 
 const ocl_source ocl_sources[OCL_SOURCES] = {
-    {ocl_text_params, false},   {ocl_text_numerics, false}, {ocl_text_fp8, false},
-    {ocl_text_products, false}, {ocl_text_matmul, false},   {ocl_text_experts, false},
-    {ocl_text_probe, false},    {ocl_text_rowwise, true},   {ocl_text_attention, true},
+    {ocl_text_params, false}, {ocl_text_numerics, false}, {ocl_text_fp8, false},    {ocl_text_products, false},
+    {ocl_text_matmul, false}, {ocl_text_experts, false},  {ocl_text_groups, false}, {ocl_text_probe, false},
+    {ocl_text_rowwise, true}, {ocl_text_attention, true},
 };

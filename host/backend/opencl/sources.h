@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { OCL_SOURCES = 9 };
+enum { OCL_SOURCES = 10 };
 
 typedef struct ocl_source {
     const char *text;
