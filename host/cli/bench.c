@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "host/cli/bench_serve.h"
 #include "host/cli/board_use.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
@@ -58,7 +59,8 @@ static const struct argp argp = {
         "token. With a board, board_ numbers are by its own clock, which the simulator models. peak_resident_bytes is the largest memory of the process so far, mapped files included.\n"
         "\n"
         "Example:\n"
-        "  fathom bench --model DIR --prompt 512 -n 128 --threads 2",
+        "  fathom bench --model DIR --prompt 512 -n 128 --threads 2\n"
+        "  fathom bench serve --help     what clients of the service see",
 };
 
 typedef struct timing {
@@ -206,6 +208,11 @@ int cli_bench(int argc, char **argv) {
     fa_error file_error;
     fathom_error e;
     fathom_engine *engine;
+    if (argc > 1 && !strcmp(argv[1], "serve")) {
+        static char name[] = "fathom bench serve";
+        argv[1] = name;
+        return cli_bench_serve(argc - 1, argv + 1);
+    }
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
     if (!o.engine.context) o.engine.context = o.prompt + o.new_tokens;
     o.engine.sessions = o.sequences;

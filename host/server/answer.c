@@ -21,11 +21,10 @@ static json_t *object(const fa_exchange *x, json_t *choices) {
 static json_t *usage_object(const fa_job *j) {
     fa_job_usage u = fa_job_sum(j);
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", (json_int_t)u.prompt,
-                     "completion_tokens", (json_int_t)u.completion, "total_tokens",
-                     (json_int_t)(u.prompt + u.completion), "prompt_cache_hit_tokens", (json_int_t)u.cached,
-                     "prompt_cache_miss_tokens", (json_int_t)(u.prompt - u.cached), "prompt_tokens_details",
-                     "cached_tokens", (json_int_t)u.cached, "completion_tokens_details", "reasoning_tokens",
-                     (json_int_t)u.reasoning);
+                     "completion_tokens", (json_int_t)u.completion, "total_tokens", (json_int_t)u.prompt + u.completion,
+                     "prompt_cache_hit_tokens", (json_int_t)u.cached, "prompt_cache_miss_tokens",
+                     (json_int_t)(u.prompt - u.cached), "prompt_tokens_details", "cached_tokens", (json_int_t)u.cached,
+                     "completion_tokens_details", "reasoning_tokens", (json_int_t)u.reasoning);
 }
 
 static json_int_t index_of(const fa_job *j, const fa_choice *c) {

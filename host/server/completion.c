@@ -17,7 +17,7 @@ typedef struct completion_request {
 } completion_request;
 
 static const fa_field fields[] = {
-    FA_REQUEST_FIELDS(completion_request, common),
+    FA_REQUEST_FIELDS(offsetof(completion_request, common)),
     {"prompt", FA_FIELD_ANY, 0, 0, true, offsetof(completion_request, prompt)},
     {"suffix", FA_FIELD_TEXT, 0, 0, false, offsetof(completion_request, suffix)},
     {"echo", FA_FIELD_BOOL, 0, 0, false, offsetof(completion_request, echo)},

@@ -57,8 +57,11 @@ json_t *fa_logprobs_completion(const json_t *entries, int64_t offset) {
         json_t *token = json_object_get(entry, "token"), *top = json_object();
         json_array_append(tokens, token);
         json_array_append(logprobs, json_object_get(entry, "logprob"));
-        json_array_foreach(json_object_get(entry, "top_logprobs"), k, alternative) json_object_set(
-            top, json_string_value(json_object_get(alternative, "token")), json_object_get(alternative, "logprob"));
+        const json_t *alternatives = json_object_get(entry, "top_logprobs");
+        json_array_foreach(alternatives, k, alternative) {
+            const char *text = json_string_value(json_object_get(alternative, "token"));
+            json_object_set(top, text, json_object_get(alternative, "logprob"));
+        }
         json_array_append_new(tops, top);
         json_array_append_new(offsets, json_integer(offset));
         offset += characters(json_string_value(token), json_string_length(token));

@@ -77,7 +77,7 @@ static json_t *copy_message(fa_conversation *c, const json_t *messages, size_t i
         return NULL;
     }
     json_t *copy = json_object(), *role = json_object_get(m, "role");
-    bool developer = role && json_is_string(role) && !strcmp(json_string_value(role), "developer");
+    bool developer = json_is_string(role) && !strcmp(json_string_value(role), "developer");
     if (role) json_object_set_new(copy, "role", developer ? json_string("system") : json_incref(role));
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
         if (json_object_get(m, kept[k])) json_object_set(copy, kept[k], json_object_get(m, kept[k]));

@@ -78,6 +78,7 @@ bool fa_request_take(fa_job *j, const fa_request *r, bool reasons, fa_problem *p
         .presence_penalty = (float)r->presence_penalty,
         .frequency_penalty = (float)r->frequency_penalty,
         .seed = r->seed >= 0 ? (uint64_t)r->seed : random_seed(),
+        .ignore_eos = r->ignore_eos,
         .max_tokens = most > 0 ? (int32_t)most : 0,
     };
     return take_stream(j, r, p) && take_stops(j, r->stop, p);

@@ -11,27 +11,29 @@
 /* Fields of both routes. Numbers are NAN, or -1, where the request has none. */
 typedef struct fa_request {
     const char *model;
-    bool stream;
+    bool stream, ignore_eos; /* ignore_eos: the answer goes on to max_tokens, for measuring */
     const json_t *stream_options, *stop;
     int64_t n, max_tokens, max_completion_tokens, seed, top_k;
     double temperature, top_p, min_p, presence_penalty, frequency_penalty, repetition_penalty;
 } fa_request;
 
-#define FA_REQUEST_FIELDS(type, member)                                                                    \
-    {"model", FA_FIELD_TEXT, 0, 0, true, offsetof(type, member.model)},                                    \
-        {"stream", FA_FIELD_BOOL, 0, 0, false, offsetof(type, member.stream)},                             \
-        {"stream_options", FA_FIELD_OBJECT, 0, 0, false, offsetof(type, member.stream_options)},           \
-        {"stop", FA_FIELD_ANY, 0, 0, false, offsetof(type, member.stop)},                                  \
-        {"n", FA_FIELD_INT, 1, FA_JOB_CHOICES, false, offsetof(type, member.n)},                           \
-        {"max_tokens", FA_FIELD_INT, 1, INT32_MAX, false, offsetof(type, member.max_tokens)},              \
-        {"seed", FA_FIELD_INT, 0, 0x1p63, false, offsetof(type, member.seed)},                             \
-        {"temperature", FA_FIELD_NUMBER, 0, 2, false, offsetof(type, member.temperature)},                 \
-        {"top_p", FA_FIELD_NUMBER, 0, 1, false, offsetof(type, member.top_p)},                             \
-        {"top_k", FA_FIELD_INT, 0, INT32_MAX, false, offsetof(type, member.top_k)},                        \
-        {"min_p", FA_FIELD_NUMBER, 0, 1, false, offsetof(type, member.min_p)},                             \
-        {"presence_penalty", FA_FIELD_NUMBER, -2, 2, false, offsetof(type, member.presence_penalty)},      \
-        {"frequency_penalty", FA_FIELD_NUMBER, -2, 2, false, offsetof(type, member.frequency_penalty)}, {  \
-        "repetition_penalty", FA_FIELD_NUMBER, 0.01, 100, false, offsetof(type, member.repetition_penalty) \
+/* Their rows; `at`: where the fa_request lies in the struct that is filled. */
+#define FA_REQUEST_FIELDS(at)                                                                                    \
+    {"model", FA_FIELD_TEXT, 0, 0, true, (at) + offsetof(fa_request, model)},                                    \
+        {"stream", FA_FIELD_BOOL, 0, 0, false, (at) + offsetof(fa_request, stream)},                             \
+        {"ignore_eos", FA_FIELD_BOOL, 0, 0, false, (at) + offsetof(fa_request, ignore_eos)},                     \
+        {"stream_options", FA_FIELD_OBJECT, 0, 0, false, (at) + offsetof(fa_request, stream_options)},           \
+        {"stop", FA_FIELD_ANY, 0, 0, false, (at) + offsetof(fa_request, stop)},                                  \
+        {"n", FA_FIELD_INT, 1, FA_JOB_CHOICES, false, (at) + offsetof(fa_request, n)},                           \
+        {"max_tokens", FA_FIELD_INT, 1, INT32_MAX, false, (at) + offsetof(fa_request, max_tokens)},              \
+        {"seed", FA_FIELD_INT, 0, 0x1p63, false, (at) + offsetof(fa_request, seed)},                             \
+        {"temperature", FA_FIELD_NUMBER, 0, 2, false, (at) + offsetof(fa_request, temperature)},                 \
+        {"top_p", FA_FIELD_NUMBER, 0, 1, false, (at) + offsetof(fa_request, top_p)},                             \
+        {"top_k", FA_FIELD_INT, 0, INT32_MAX, false, (at) + offsetof(fa_request, top_k)},                        \
+        {"min_p", FA_FIELD_NUMBER, 0, 1, false, (at) + offsetof(fa_request, min_p)},                             \
+        {"presence_penalty", FA_FIELD_NUMBER, -2, 2, false, (at) + offsetof(fa_request, presence_penalty)},      \
+        {"frequency_penalty", FA_FIELD_NUMBER, -2, 2, false, (at) + offsetof(fa_request, frequency_penalty)}, {  \
+        "repetition_penalty", FA_FIELD_NUMBER, 0.01, 100, false, (at) + offsetof(fa_request, repetition_penalty) \
     }
 
 /* As if the body had none of the fields. */

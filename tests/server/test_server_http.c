@@ -351,6 +351,22 @@ static void tls_is_spoken(void *arg) {
     check_folder_remove(folder);
 }
 
+static void the_bench_measures_one_stream_and_many(void *arg) {
+    (void)arg;
+    check_output o = check_command("\"$FATHOM_BIN\" bench serve --threads 1 --streams 3 --prompt 8 -n 4");
+    json_error_t e;
+    json_t *one = json_loads(o.out, JSON_DISABLE_EOF_CHECK, &e),
+           *many = json_loads(strchr(o.out, '\n') ? strchr(o.out, '\n') : "", 0, &e);
+    CHECK(o.status == 0 && one && many, "%d %s%s", o.status, o.out, o.err);
+    CHECK(json_integer_value(json_object_get(one, "tokens")) == 4 &&
+              json_integer_value(json_object_get(many, "tokens")) == 12,
+          "%s", o.out);
+    CHECK(json_real_value(json_object_get(many, "first_token_s_median")) > 0, "%s", o.out);
+    json_decref(one);
+    json_decref(many);
+    check_output_free(&o);
+}
+
 enum { ROWS = sizeof rows / sizeof *rows };
 
 int main(int argc, char **argv) {
@@ -366,6 +382,7 @@ int main(int argc, char **argv) {
         {"a socket that is passed is used", a_passed_socket_is_used, NULL},
         {"others are not served without keys and TLS", others_are_not_served_without_keys_and_tls, NULL},
         {"TLS is spoken", tls_is_spoken, NULL},
+        {"the bench measures one stream and many", the_bench_measures_one_stream_and_many, NULL},
     };
     enum { OTHERS = sizeof others / sizeof *others };
     check_case cases[ROWS + OTHERS];
