@@ -25,7 +25,6 @@
     X(xrtBOWrite)              \
     X(xrtBORead)               \
     X(xrtPLKernelOpen)         \
-    X(xrtKernelArgGroupId)     \
     X(xrtKernelClose)          \
     X(xrtRunOpen)              \
     X(xrtRunSetArg)            \
@@ -35,7 +34,7 @@
     X(xrtRunClose)
 
 typedef struct xrt_library {
-#define XRT_POINTER(name) __typeof__(name) *name;
+#define XRT_POINTER(name) __typeof__(name) *(name);
     XRT_FUNCTIONS(XRT_POINTER)
 #undef XRT_POINTER
     char folder[4096]; /* that holds it */

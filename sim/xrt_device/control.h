@@ -11,6 +11,7 @@ enum { XRT_CONTROL_VERSION = 1, XRT_CONTROL_FAULTS = 16, XRT_CONTROL_TEXT = 4096
 /* Environment of the model, besides what XRT sets. */
 #define XRT_ENV_CONTROL "FATHOM_XRT_CONTROL"   /* the descriptor */
 #define XRT_ENV_BOARD "FATHOM_XRT_BOARD"       /* a name of boards/ or the absolute path of a .board file */
+#define XRT_ENV_CHAIN "FATHOM_XRT_CHAIN"       /* "1": units are of ap_ctrl_chain */
 #define XRT_ENV_TIMELINE "FATHOM_XRT_TIMELINE" /* "1": keep every event */
 
 typedef enum xrt_control_kind {

@@ -20,7 +20,8 @@ static int usage(void) {
         "fathom-xrt-device: a simulated board behind XRT's emulation (sw_emu, hw_emu). XRT starts it; ask for it with\n"
         "  fathom run --backend xrt:emu\n"
         "Environment: " XRT_ENV_BOARD " (a board of `fathom boards' or a .board file), EMULATION_SOCKETID, USER and\n"
-        "XCL_EMULATION_MODE (set by XRT), " XRT_ENV_CONTROL ", " XRT_ENV_TIMELINE " (docs/xrt.md)\n");
+        "XCL_EMULATION_MODE (set by XRT), " XRT_ENV_CONTROL ", " XRT_ENV_TIMELINE ", " XRT_ENV_CHAIN
+        " (docs/xrt.md)\n");
     return 2;
 }
 
@@ -63,11 +64,12 @@ int main(void) {
     fa_error e = {0};
     pthread_t thread;
     const char *board = getenv(XRT_ENV_BOARD), *control = getenv(XRT_ENV_CONTROL), *mode = getenv("XCL_EMULATION_MODE"),
-               *timeline = getenv(XRT_ENV_TIMELINE);
+               *timeline = getenv(XRT_ENV_TIMELINE), *chain = getenv(XRT_ENV_CHAIN);
     if (!board || !getenv("EMULATION_SOCKETID")) return usage();
     signal(SIGPIPE, SIG_IGN);
     fa_status s = xrt_card_open(&card, board, timeline && *timeline == '1', control ? atoi(control) : -1, &e);
     if (s) xrt_card_fail(&card, &e);
+    card.chain = chain && *chain == '1';
     if (control && pthread_create(&thread, NULL, xrt_card_control, &card)) {
         fa_fail(&e, FA_ENOMEM, "no thread for the control socket");
         xrt_card_fail(&card, &e);

@@ -82,7 +82,7 @@ static void fifty_kills(void *arg) {
     fathom_engine *g = open_engine("cpu");
     CHECK_OK(ask(g, ids, &want, &e), &e);
     fathom_engine_close(g);
-    g = open_engine("xrt:emu:u280");
+    g = open_engine("xrt:emu:tests/fixtures/boards/four-units.board");
     int64_t start = now_us();
     CHECK_OK(ask(g, ids, &a, &e), &e);
     int64_t answer_us = now_us() - start;
@@ -98,7 +98,7 @@ static void fifty_kills(void *arg) {
         fathom_status st = ask(g, ids, &a, &e);
         pthread_join(thread, NULL);
         CHECK(st == FATHOM_OK || st == FATHOM_EDEVICE, "kill %d: status %d: %s", i, st, e.text);
-        CHECK(!st || strstr(e.text, "board u280"), "kill %d: %s", i, e.text);
+        CHECK(!st || strstr(e.text, "board four-units"), "kill %d: %s", i, e.text);
         CHECK(st || !memcmp(&a, &want, sizeof a), "kill %d after %u us: a wrong answer", i, k.after_us);
         right += st == FATHOM_OK;
     }
@@ -121,7 +121,7 @@ static void *kill_always(void *stop) {
 
 static void given_up(void *arg) {
     (void)arg;
-    fathom_engine *g = open_engine("xrt:emu:u280");
+    fathom_engine *g = open_engine("xrt:emu:tests/fixtures/boards/four-units.board");
     int32_t ids[PROMPT] = {1, 2, 3};
     fathom_error e;
     answer a;
@@ -131,7 +131,7 @@ static void given_up(void *arg) {
     fathom_status st = ask(g, ids, &a, &e);
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
-    CHECK(st == FATHOM_EDEVICE && strstr(e.text, "board u280"), "status %d: %s", st, e.text);
+    CHECK(st == FATHOM_EDEVICE && strstr(e.text, "board four-units"), "status %d: %s", st, e.text);
     fathom_engine_close(g);
 }
 

@@ -9,8 +9,6 @@
 
 #include "host/backend/xrt/device.h"
 
-extern char **environ;
-
 enum { OPEN_MS = 60000, CONTROL_MS = 60000, CLOSE_MS = 5000 };
 
 /* ---- asking ---- */
@@ -66,17 +64,16 @@ fa_status xrt_find_card(const char *name, char bdf[WIRE_NAME], fa_error *e) {
 /* ---- the process ---- */
 
 static fa_status start(xrt_device *d, fa_error *e) {
-    char *extra[2] = {XRT_ENV_CONTROL "=", d->timeline ? XRT_ENV_TIMELINE "=1" : XRT_ENV_TIMELINE "=0"};
     char control[48];
+    char *const extra[] = {control, d->timeline ? XRT_ENV_TIMELINE "=1" : XRT_ENV_TIMELINE "=0",
+                           d->chain ? XRT_ENV_CHAIN "=1" : XRT_ENV_CHAIN "=0"};
     if (d->mode == FA_XRT_CARD) return fa_xrt_process_start(&d->process, d->program, environ, NULL, false, e);
     snprintf(control, sizeof control, XRT_ENV_CONTROL "=%d", WIRE_MODEL);
-    extra[0] = control;
-    int v = 0;
-    while (d->emulation.variable[v]) v++;
-    d->emulation.variable[v] = extra[0]; /* lent to the list for this call */
-    d->emulation.variable[v + 1] = extra[1];
+    char **more = d->emulation.variable;
+    while (*more) more++;
+    memcpy(more, extra, sizeof extra); /* lent to the list for this call */
     char **environment = fa_xrt_environment(&d->emulation, environ);
-    d->emulation.variable[v] = d->emulation.variable[v + 1] = NULL;
+    memset(more, 0, sizeof extra);
     if (!environment) return fa_fail(e, FA_ENOMEM, "no memory for an environment");
     fa_status s = fa_xrt_process_start(&d->process, d->program, environment, d->emulation.folder.path, true, e);
     free(environment);

@@ -184,11 +184,16 @@ static fa_status open_emulation(xrt_device *d, const fa_xrt_options *o, fa_error
     fa_xclbin_mode mode = o->mode == FA_XRT_HW_EMU ? FA_XCLBIN_HW_EMU : FA_XCLBIN_SW_EMU;
     fa_status s = fa_xrt_find_program("fathom-xrt-device", model, e);
     snprintf(d->card, sizeof d->card, "0");
-    return s ? s : fa_xrt_emulation_open(&d->emulation, &d->board, o->board, mode, 1, model, e);
+    return s ? s
+             : fa_xrt_emulation_open(&d->emulation, &d->board, o->board, mode,
+                                     o->chain ? FA_AP_CTRL_CHAIN : FA_AP_CTRL_HS, 1, model, e);
 }
 
 static fa_status open_card(xrt_device *d, const fa_xrt_options *o, fa_error *e) {
     d->base.timeline = NULL;
+    if (o->timeline)
+        return fa_fail(e, FA_EUNSUPPORTED, "card %s: fathom keeps no timeline of a card; xrt.ini can let XRT write one",
+                       o->card);
     if (!o->image)
         return fa_fail(e, FA_EINVAL, "card %s: --xclbin FILE is needed (docs/boards.md says how to make one)", o->card);
     if (!realpath(o->image, d->image)) return fa_fail(e, FA_EIO, "%s: %s", o->image, strerror(errno));
@@ -205,6 +210,7 @@ fa_status fa_xrt_open(fa_device **out, const fa_xrt_options *o, fa_error *e) {
     d->mode = o->mode;
     d->base.simulated = o->mode != FA_XRT_CARD;
     d->timeline = o->timeline;
+    d->chain = o->chain;
     d->emulation.folder.lock = -1;
     d->process = (fa_xrt_process){.socket = -1, .model = -1, .log = -1, .staging = MAP_FAILED};
     d->deadline_ms = o->deadline_s > 0        ? (uint32_t)(o->deadline_s * 1e3)

@@ -104,11 +104,11 @@ static fa_status check_banks(const fa_board *b, fa_error *e) {
     return FA_OK;
 }
 
-static fa_status fill(fa_xrt_emulation *m, const fa_board *b, fa_xclbin_mode mode, int cards, const char *model,
-                      fa_error *e) {
+static fa_status fill(fa_xrt_emulation *m, const fa_board *b, fa_xclbin_mode mode, fa_ip_control control, int cards,
+                      const char *model, fa_error *e) {
     static const char bits[] = "fathom"; /* XRT hands them on and our model needs none */
     char config[PATH_MAX];
-    fa_xclbin_options image = {.mode = mode, .bitstream = bits, .bitstream_bytes = sizeof bits};
+    fa_xclbin_options image = {.mode = mode, .control = control, .bitstream = bits, .bitstream_bytes = sizeof bits};
     snprintf(config, sizeof config, "%s/emconfig.json", m->folder.path);
     snprintf(m->image, sizeof m->image, "%s/fathom.xclbin", m->folder.path);
     fa_status s = fa_emconfig_write(b, cards, config, e);
@@ -118,13 +118,13 @@ static fa_status fill(fa_xrt_emulation *m, const fa_board *b, fa_xclbin_mode mod
 }
 
 fa_status fa_xrt_emulation_open(fa_xrt_emulation *m, const fa_board *board, const char *board_name, fa_xclbin_mode mode,
-                                int cards, const char *model, fa_error *e) {
+                                fa_ip_control control, int cards, const char *model, fa_error *e) {
     *m = (fa_xrt_emulation){.folder.lock = -1};
     m->shim = mode == FA_XCLBIN_HW_EMU ? "libxrt_hwemu.so.2" : "libxrt_swemu.so.2";
     fa_status s = check_banks(board, e);
     if (!s) s = fa_xrt_folder_open(&m->folder, e);
     if (!s) s = make_environment(m, board_name, mode == FA_XCLBIN_HW_EMU, e);
-    if (!s) s = fill(m, board, mode, cards, model, e);
+    if (!s) s = fill(m, board, mode, control, cards, model, e);
     if (s) fa_xrt_emulation_close(m);
     return s;
 }

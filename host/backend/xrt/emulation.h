@@ -6,7 +6,7 @@
 #include "boards/xclbin.h"
 #include "host/backend/xrt/folder.h"
 
-enum { FA_XRT_VARIABLES = 16 };
+enum { FA_XRT_VARIABLES = 24 };
 
 typedef struct fa_xrt_emulation {
     fa_xrt_folder folder;
@@ -16,10 +16,10 @@ typedef struct fa_xrt_emulation {
     char *variable[FA_XRT_VARIABLES]; /* "NAME=value", or "NAME" for one that must not be there; NULL after the last */
 } fa_xrt_emulation;
 
-/* mode: FA_XCLBIN_SW_EMU or FA_XCLBIN_HW_EMU. model: absolute path of fathom-xrt-device. board_name: as for fa_board_find. cards: how
+/* mode: FA_XCLBIN_SW_EMU or FA_XCLBIN_HW_EMU. control: of the compute units. model: absolute path of fathom-xrt-device. board_name: as for fa_board_find. cards: how
  * many there are. FA_EIO, FA_ELIMIT, FA_ENOMEM. */
 fa_status fa_xrt_emulation_open(fa_xrt_emulation *m, const fa_board *board, const char *board_name, fa_xclbin_mode mode,
-                                int cards, const char *model, fa_error *e);
+                                fa_ip_control control, int cards, const char *model, fa_error *e);
 void fa_xrt_emulation_close(fa_xrt_emulation *m);
 
 /* `environ` with the variables of `m`, for execve; one allocation that the caller frees. NULL: memory ran out. */

@@ -60,7 +60,10 @@ static fa_status find(fa_map *map, const char *from, const char *name, char path
         snprintf(path, PATH_MAX, "%s%s/%s", from, below[i], name);
         if (!fa_map_open(map, path, NULL)) return FA_OK;
     }
-    return fa_fail(e, FA_EUNSUPPORTED, "XRT's emulation is not installed: there is no %s in %s", name, from);
+    return fa_fail(
+        e, FA_EUNSUPPORTED,
+        "XRT's emulation is not installed: there is no %s in %s (releases after 2.13 have no sw_emu: xrt:hw_emu)", name,
+        from);
 }
 
 fa_status fa_xrt_shim_install(const char *from, const char *folder, const char *name, fa_error *e) {
