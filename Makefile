@@ -188,7 +188,7 @@ $(BUILD)/tests/layers/%.so: tests/layers/%.c tests/layers/%.h
 
 $(BUILD)/tests/golden/test_opencl_faults: | $(BUILD)/tests/layers/opencl_faults.so
 
-.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/obj/hls/clang2/%.o # kept, but made again when missing
+.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/hls/clang2/%.o # kept, but made again when missing
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- set-up, then the real work in a second make that sees what was installed
