@@ -90,7 +90,7 @@
 
 /* On the host the innermost loops exist for wider instruction sets too; the bits are the same. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SYNTHESIS__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(HLS_CHECK)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(HLS_CHECK)
 #define HLS_LANES __attribute__((target_clones("default", "avx2", "arch=skylake-avx512")))
 #else
 #define HLS_LANES
