@@ -250,14 +250,16 @@ asan: ## the tests under the address, leak and undefined-behaviour sanitizers
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
 # one CPU for a test: what worker threads of OpenMP agree on is hidden from this sanitizer, and one CPU has one worker
+TSAN     := BUILD=build-tsan CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+TSAN_RUN  = TSAN_OPTIONS=log_path=$(CURDIR)/build-tsan/race taskset -c $$(($$(nproc) - 1)) $(MAKE) --no-print-directory check $(TSAN)
+
 .PHONY: tsan
 tsan: ## the tests of the service under the thread sanitizer
 	@.ci/deps.sh $(BUILD_PACKAGES) $(FETCH)
-	$(AGAIN) all tests BUILD=build-tsan CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
-	@TSAN_OPTIONS=halt_on_error=1 taskset -c $$(($$(nproc) - 1)) $(MAKE) --no-print-directory check T=server/ BUILD=build-tsan CFLAGS="-O1 -g" \
-	  SANITIZE=-fsanitize=thread
-	@TSAN_OPTIONS=halt_on_error=1 taskset -c $$(($$(nproc) - 1)) $(MAKE) --no-print-directory check T=unit/test_server BUILD=build-tsan \
-	  CFLAGS="-O1 -g" SANITIZE=-fsanitize=thread
+	$(AGAIN) all tests $(TSAN)
+	@rm -f build-tsan/race.*
+	@$(TSAN_RUN) T=server/ && $(TSAN_RUN) T=unit/test_server
+	@! cat build-tsan/race.* 2>/dev/null
 
 .PHONY: reliability
 reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load, crashes and spies: figures and verdicts; P="idle soak" runs these parts

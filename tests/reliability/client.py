@@ -51,11 +51,18 @@ class Connection:
 
     async def request(self, method, path, body=None, until_first=False):
         """Sends and reads one response. With `until_first` it returns after the first event of a stream, the rest unread."""
+        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        kept = self.writer is not None
+        reply = await self.try_request(method, path, data, until_first)
+        if kept and not reply.status:  # the server had closed a connection that was silent for long
+            reply = await self.try_request(method, path, data, until_first)
+        return reply
+
+    async def try_request(self, method, path, data, until_first):
         reply, sent = Reply(), time.monotonic()
         try:
             if self.writer is None:
                 await self.open()
-            data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             self.writer.write(self.head(method, path, None if data is None else len(data)) + (data or b""))
             await self.writer.drain()
             await self.read(reply, sent, until_first)
