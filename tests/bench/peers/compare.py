@@ -13,7 +13,7 @@ import sys
 
 MODELS = ("llama-1gb", "v3-moe-1gb")
 PROMPT, NEW = 512, 48
-SETTINGS = [(fa, mmap) for fa in ("0", "1") for mmap in ("0", "1")]
+SETTINGS = [(flash, load) for flash in ("0", "1") for load in ("mmap", "none")]
 
 
 def lines_of(command):
@@ -32,9 +32,9 @@ def fathom(a, name, threads):
     return line["prompt_tokens_per_s"], line["decode_tokens_per_s"], line["weight_bytes_per_token"]
 
 
-def peer(a, name, threads, flash, mmap):
+def peer(a, name, threads, flash, load):
     found = lines_of([a.peer, "-m", os.path.join(a.models, name + ".gguf"), "-t", str(threads), "-p", str(PROMPT),
-                      "-n", str(NEW), "-r", "1", "-fa", flash, "-mmp", mmap, "-o", "jsonl"])
+                      "-n", str(NEW), "-r", "1", "-fa", flash, "-lm", load, "-o", "jsonl"])
     rate = {bool(line["n_prompt"]): line["avg_ts"] for line in found}
     return rate[True], rate[False]
 
@@ -48,9 +48,9 @@ def measure(a, name, threads):
         *ours, weight_bytes = fathom(a, name, threads)
         say(measure="rates", program="fathom", model=name, threads=threads, repeat=repeat, prompt=ours[0], decode=ours[1])
         best["fathom"] = [max(x, y) for x, y in zip(best["fathom"], ours)]
-        for flash, mmap in SETTINGS:
-            theirs = peer(a, name, threads, flash, mmap)
-            say(measure="rates", program="llama.cpp", model=name, threads=threads, repeat=repeat, flash=flash, mmap=mmap,
+        for flash, load in SETTINGS:
+            theirs = peer(a, name, threads, flash, load)
+            say(measure="rates", program="llama.cpp", model=name, threads=threads, repeat=repeat, flash=flash, load=load,
                 prompt=theirs[0], decode=theirs[1])
             best["llama.cpp"] = [max(x, y) for x, y in zip(best["llama.cpp"], theirs)]
     limit = min(limits["read_rate"], limits["kernel_rate"])
