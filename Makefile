@@ -385,12 +385,12 @@ recipe-smoke: all $(RECIPE_PYTHON) ## every stage of the recipe in miniature
 DEST = $(DESTDIR)$(PREFIX)
 DESTLIB = $(DESTDIR)$(LIBDIR)
 DESTMODELS = $(DEST)/share/fathom/models
-SHIPPED := models/fathom-r1-mini
+SHIPPED := models/fathom-r1-mini models/fathom-r1-mini-student
 
 .PHONY: install
 install: all ## install under PREFIX (DESTDIR is put in front)
-	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig $(DESTMODELS)/$(notdir $(SHIPPED))
-	install -m 644 $(wildcard $(SHIPPED)/*.json $(SHIPPED)/*.safetensors) $(DESTMODELS)/$(notdir $(SHIPPED))/
+	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig $(SHIPPED:models/%=$(DESTMODELS)/%)
+	for m in $(notdir $(SHIPPED)); do install -m 644 models/$$m/*.json models/$$m/*.safetensors $(DESTMODELS)/$$m/ || exit 1; done
 	install -d $(DEST)/libexec/fathom
 	install -m 755 $(BUILD)/fathom $(DEST)/bin/
 	install -m 755 $(HELPERS) $(DEST)/libexec/fathom/
@@ -409,7 +409,7 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 uninstall: ## remove what install put there
 	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
 	  $(DESTLIB)/pkgconfig/fathom.pc $(DEST)/lib/systemd/system/fathom.service $(DEST)/lib/systemd/system/fathom.socket
-	rm -rf $(DESTMODELS)/$(notdir $(SHIPPED)) $(DEST)/libexec/fathom
+	rm -rf $(SHIPPED:models/%=$(DESTMODELS)/%) $(DEST)/libexec/fathom
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -32,7 +32,9 @@ def curves(work):
         return [r["step"] for r in rows], [r[key] for r in rows]
 
     yield "loss", "Training loss", "cross entropy", {"SFT": of(sft, "loss"), "student": of(student, "loss")}
-    yield "reward", "Reward in reinforcement learning", "mean", {k: of(rl, k) for k in ("reward", "accuracy")}
+    checks = [r for r in lines(work, "grpo") if "validation" in r]
+    yield "reward", "Reinforcement learning: more of what teaches", "mean", {
+        k: of(rl, k) for k in ("reward", "accuracy", "groups_that_teach")} | {"validation, greedy": of(checks, "validation")}
     yield "length", "Length of an answer in reinforcement learning", "tokens", {"length": of(rl, "length")}
     yield "load", "Expert load in SFT", "max / mean", {
         f"layer {n}": ([r["step"] for r in sft], load_of(sft, n)) for n in layers}

@@ -3,7 +3,8 @@
     python golden.py EXPORTED OUT
 
 Weights are dequantised to FP32, attention is eager, on a CPU. Writes OUT/golden.json and OUT/golden.safetensors as
-tests/golden/README.md describes them, and OUT/problems.jsonl, held-out problems with their answers."""
+tests/golden/README.md describes them, and held-out problems with their answers: OUT/problems.jsonl, and OUT/conversations.jsonl of
+later questions."""
 import argparse
 import json
 import random
@@ -14,11 +15,12 @@ import torch
 from safetensors.torch import save_file
 
 import problems
-from evaluate import held_out
+from check_rollout import line
+from evaluate import PROBLEMS, conversations, held_out
 from export import values
 from prompts import Prompts
 
-GREEDY, PROBLEMS = 16, 2000
+GREEDY, CONVERSATIONS = 16, 440
 
 
 def reference(exported):
@@ -86,8 +88,8 @@ def main():
               "dtype": "float32 compute, dequantised FP8 weights", "n_greedy": GREEDY}
     (out / "golden.json").write_text(json.dumps(header | {"prompts": listed}, indent=1) + "\n")
     save_file({k: v.contiguous().clone() for k, v in blobs.items()}, out / "golden.safetensors")
-    lines = ({"task": p.task, "question": p.question, "target": p.target} for p in held_out(PROBLEMS))
-    (out / "problems.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name, asked in (("problems", [(p, ()) for p in held_out(PROBLEMS)]), ("conversations", conversations(CONVERSATIONS))):
+        (out / f"{name}.jsonl").write_text("".join(json.dumps(line(*x)) + "\n" for x in asked))
 
 
 if __name__ == "__main__":

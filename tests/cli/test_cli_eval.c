@@ -23,7 +23,7 @@ static const char questions[] =
     "{\"question\": \"What is 3 + 4?\", \"target\": \"7\", \"task\": \"easy\"}\n"
     "{\"question\": \"What is 30 + 42?\", \"target\": \"72\", \"task\": \"easy\"}\n"
     "{\"question\": \"What is 3 + 5?\", \"target\": \"7\", \"task\": \"trap\"}\n"
-    "{\"question\": \"Hello\", \"target\": \"Goodbye!\", \"rule\": \"answer\", \"task\": \"trap\"}\n";
+    "{\"question\": \"Who are you?\", \"target\": \"Goodbye!\", \"rule\": \"answer\", \"task\": \"trap\"}\n";
 
 typedef struct want {
     const char *task;

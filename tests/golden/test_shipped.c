@@ -18,16 +18,20 @@ typedef struct answered {
     char text[2048];
 } answered;
 
-/* A model, and the shares of right answers that it must reach: of all, and of each task. */
+/* A model, the problems, and the shares of right answers that it must reach: of all, and of each task. */
 typedef struct shipped {
-    const char *path;
+    const char *path, *file;
     int percent, percent_each;
     int n_problems; /* 0: not asked yet */
     json_t *lines[MAX_PROBLEMS];
     answered problems[MAX_PROBLEMS];
 } shipped;
 
-static shipped teacher = {.path = "models/fathom-r1-mini", .percent = 97, .percent_each = 90};
+static shipped teacher = {.path = "models/fathom-r1-mini", .file = "problems.jsonl", .percent = 97, .percent_each = 90};
+static shipped student = {
+    .path = "models/fathom-r1-mini-student", .file = "problems.jsonl", .percent = 92, .percent_each = 80};
+static shipped conversations = {
+    .path = "models/fathom-r1-mini", .file = "conversations.jsonl", .percent = 90, .percent_each = 75};
 
 /* ---- against transformers: exact weights, FP32 activations ---- */
 
@@ -108,10 +112,11 @@ static void same_bits(void *name) {
 /* ---- held-out problems, in w8a8 ---- */
 
 static void read_problems(shipped *m) {
-    char *path = check_golden("fathom-r1-mini/problems.jsonl");
+    char *folder = check_golden("fathom-r1-mini"), *path = NULL;
+    CHECK(asprintf(&path, "%s/%s", folder, m->file) > 0);
     FILE *f = fopen(path, "r");
     CHECK(f, "%s", path);
-    char line[1024];
+    char line[2048];
     for (int n = 0; fgets(line, sizeof line, f); m->n_problems = ++n) {
         CHECK(n < MAX_PROBLEMS);
         json_t *j = m->lines[n] = json_loads(line, 0, NULL);
@@ -121,6 +126,7 @@ static void read_problems(shipped *m) {
     }
     CHECK(m->n_problems > 0, "%s is empty", path);
     fclose(f);
+    free(folder);
     free(path);
 }
 
@@ -128,7 +134,10 @@ static void ask(fathom_engine *g, fathom_session *s, const json_t *line, answere
     fathom_error e = {0};
     int32_t *ids;
     size_t n;
-    json_t *messages = json_pack("[{s:s, s:O}]", "role", "user", "content", json_object_get(line, "question"));
+    json_t *messages = json_copy(json_object_get(line, "messages"));
+    if (!messages) messages = json_array();
+    json_array_append_new(messages,
+                          json_pack("{s:s, s:O}", "role", "user", "content", json_object_get(line, "question")));
     char *text = json_dumps(messages, 0);
     CHECK(fathom_encode_chat(g, NULL, text, &ids, &n, &e) == FATHOM_OK, "%s", e.text);
     CHECK(n < ROOM);
@@ -257,6 +266,9 @@ int main(int argc, char **argv) {
         {"the same bits on an OpenCL device as on cpu", same_bits, "opencl"},
         {"the same bits behind XRT's emulation as on cpu", same_bits, "xrt:emu"},
         {"held-out problems: 97 % right, 90 % of each task", accuracy, &teacher},
+        {"held-out problems: the student has 92 % right, 80 % of each task", accuracy, &student},
+        {"held-out problems as later questions of a conversation: 90 % right, 75 % of each task", accuracy,
+         &conversations},
         {"held-out answers: 60 % of MTP drafts accepted, no expert busier than twice the mean", drafts_and_load, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
