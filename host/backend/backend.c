@@ -35,8 +35,8 @@ static fa_status open_sim(fa_backend **out, const fa_backend_options *options, f
     return s ? s : fa_board_backend_open(out, device, "sim", e);
 }
 
-/* "xrt", "xrt:CARD": a card, by its BDF or number; "xrt:emu", "xrt:emu:BOARD": XRT's software emulation, which newer releases have
- * no more, and "xrt:hw_emu..": the other one. */
+/* "xrt", "xrt:CARD", "xrt-opencl:CARD": a card, by its BDF or number; "xrt:emu", "xrt:emu:BOARD": XRT's software emulation, which newer releases have
+ * no more, and "xrt:hw_emu..": the other one, which is the only one of "xrt-opencl". */
 static const struct xrt_name {
     const char *name;
     fa_xrt_mode mode;
@@ -45,8 +45,11 @@ static const struct xrt_name {
 static fa_status open_xrt(fa_backend **out, const fa_backend_options *options, fa_error *e) {
     fa_device *device = NULL;
     const char *colon = strchr(options->name, ':'), *rest = colon ? colon + 1 : "0";
-    fa_xrt_options xrt = {
-        .board = options->board, .card = rest, .image = options->xclbin, .timeline = options->timeline};
+    fa_xrt_options xrt = {.board = options->board,
+                          .card = rest,
+                          .image = options->xclbin,
+                          .timeline = options->timeline,
+                          .opencl = !strncmp(options->name, "xrt-opencl", strlen("xrt-opencl"))};
     for (size_t i = 0; i < sizeof xrt_names / sizeof *xrt_names; i++) {
         size_t n = strlen(xrt_names[i].name);
         if (strncmp(rest, xrt_names[i].name, n) || (rest[n] && rest[n] != ':')) continue;
@@ -54,14 +57,14 @@ static fa_status open_xrt(fa_backend **out, const fa_backend_options *options, f
         if (board && options->board && strcmp(board, options->board))
             return fa_fail(e, FA_EINVAL, "backend '%s': but board '%s' was asked for too", options->name,
                            options->board);
-        xrt.mode = xrt_names[i].mode;
+        xrt.mode = xrt.opencl && !strncmp(rest, "emu", n) ? FA_XRT_HW_EMU : xrt_names[i].mode;
         if (board) xrt.board = board;
     }
     if (xrt.mode && xrt.image)
         return fa_fail(e, FA_EINVAL, "backend '%s' makes its own xclbin: --xclbin is for a card", options->name);
     if (!xrt.board) xrt.board = FA_DEFAULT_BOARD;
     fa_status s = fa_xrt_open(&device, &xrt, e);
-    return s ? s : fa_board_backend_open(out, device, "xrt", e);
+    return s ? s : fa_board_backend_open(out, device, xrt.opencl ? "xrt-opencl" : "xrt", e);
 }
 
 /* What "auto" means comes first. */
@@ -71,6 +74,7 @@ static const backend_entry backends[] = {
     {"reference", fa_reference_open, false, false, false},
     {"sim", open_sim, true, true, true},
     {"xrt", open_xrt, true, true, true},
+    {"xrt-opencl", open_xrt, true, true, true}, /* the same card through Xilinx's OpenCL */
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 

@@ -289,7 +289,7 @@ struct fa_backend {
 
 typedef struct fa_backend_options {
     const char *
-        name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD", "xrt:CARD", "xrt:emu", "xrt:emu:BOARD", "xrt:hw_emu.." */
+        name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD", "xrt:CARD", "xrt:emu", "xrt:emu:BOARD", "xrt:hw_emu..", "xrt-opencl:.." */
     int threads;        /* 0: all */
     int node;           /* NUMA node, FA_NODE_INTERLEAVE for all */
     const char *board;  /* for "sim", "xrt": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */

@@ -259,7 +259,7 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
 static const struct argp_option engine_options[] = {
     {"backend", OPTION_BACKEND, "NAME", 0,
      "auto (default), cpu, opencl or opencl:PLATFORM.DEVICE (see fathom devices), sim (a simulated board: slow, counts what "
-     "the board would take), xrt:BDF (a card through XRT), xrt:emu or xrt:emu:BOARD (XRT's emulation of one), or reference "
+     "the board would take), xrt:BDF (a card through XRT), xrt:emu or xrt:emu:BOARD (XRT's emulation of one), xrt-opencl:.. (the same through Xilinx's OpenCL), or reference "
      "(slow, for checking)",
      0},
     {"board", OPTION_BOARD, "NAME", 0,

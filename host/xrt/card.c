@@ -8,6 +8,7 @@
 #include "host/backend/xrt/folder.h"
 #include "host/backend/xrt/shim.h"
 #include "host/xrt/host.h"
+#include "host/xrt/opencl.h"
 
 enum { NOWHERE_BYTES = 4096 };
 
@@ -56,6 +57,7 @@ static fa_status open_device(host *h, fa_error *e) {
 fa_status host_open(host *h, uint64_t *nowhere, fa_error *e) {
     if (!h->open.emulated) go_near(h->open.card);
     fa_status s = xrt_library_open(&h->xrt, e);
+    if (!s && h->open.opencl) xrt_opencl_take(&h->xrt);
     if (!s) s = h->open.emulated ? fa_xrt_shim_install(h->xrt.folder, h->open.folder, h->open.shim, e) : set_home(h, e);
     if (!s) s = open_device(h, e);
     if (s) return s;

@@ -33,12 +33,17 @@
     X(xrtRunState)             \
     X(xrtRunClose)
 
-typedef struct xrt_library {
+typedef struct xrt_library xrt_library;
+struct xrt_library {
 #define XRT_POINTER(name) __typeof__(name) *(name);
     XRT_FUNCTIONS(XRT_POINTER)
 #undef XRT_POINTER
+    /* xrtRunSetArg by kinds of argument: it takes what the image's metadata call its type. */
+    int (*set_buffer)(const xrt_library *x, xrtRunHandle run, int i, xrtBufferHandle buffer);
+    int (*set_word)(const xrt_library *x, xrtRunHandle run, int i, uint32_t bits);
+    int (*set_long)(const xrt_library *x, xrtRunHandle run, int i, uint64_t bits);
     char folder[4096]; /* that holds it */
-} xrt_library;
+};
 
 /* FA_EUNSUPPORTED when XRT is not installed, with what to do, or is of another kind. It stays loaded. */
 fa_status xrt_library_open(xrt_library *x, fa_error *e);

@@ -51,15 +51,8 @@ static fa_status set_pointer(host_unit *u, xrtRunHandle run, int i, const wire_a
     pthread_mutex_unlock(&h->lock);
     if (!b) return fa_fail(e, FA_EINVAL, "argument %d: no buffer %d, or not so long", i, a->buffer);
     if (a->buffer >= 0 && a->value) b = *sub = h->xrt.xrtBOSubAlloc(b, bytes - a->value, a->value);
-    return b && !h->xrt.xrtRunSetArg(run, i, b) ? FA_OK : fa_fail(e, FA_EDEVICE, "XRT does not take argument %d", i);
-}
-
-/* XRT reads a variable argument as what the image's metadata call its type: a whole number, or for "float" a double. The calling
- * conventions of its platforms pass the two in registers of different kinds, so both are given, and either is right. */
-static int set_word(const xrt_library *x, xrtRunHandle run, int i, uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return x->xrtRunSetArg(run, i, bits, (double)value);
+    return b && !h->xrt.set_buffer(&h->xrt, run, i, b) ? FA_OK
+                                                       : fa_fail(e, FA_EDEVICE, "XRT does not take argument %d", i);
 }
 
 static fa_status set_args(host_unit *u, xrtRunHandle run, const host_launch *l, xrtBufferHandle *subs, fa_error *e) {
@@ -71,9 +64,9 @@ static fa_status set_args(host_unit *u, xrtRunHandle run, const host_launch *l, 
         if (a->type == WIRE_POINTER)
             s = set_pointer(u, run, i, a, &subs[i], e);
         else if (a->type == WIRE_U64)
-            failed = x->xrtRunSetArg(run, i, a->value);
+            failed = x->set_long(x, run, i, a->value);
         else
-            failed = set_word(x, run, i, (uint32_t)a->value);
+            failed = x->set_word(x, run, i, (uint32_t)a->value);
         if (failed) s = fa_fail(e, FA_EDEVICE, "XRT does not take argument %d", i);
     }
     return s;

@@ -24,6 +24,7 @@ static const struct conf_backend {
     {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, NULL, 1, {2}, false},
     {"sim:u200", "sim:u200", NULL, NULL, 1, {1}, false},
     {"xrt:emu", "xrt:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true},
+    {"xrt-opencl", "xrt-opencl:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 

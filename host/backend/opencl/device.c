@@ -79,8 +79,14 @@ fa_status fa_opencl_list(fa_opencl_device *devices, int max, int *n, fa_error *e
     return FA_OK;
 }
 
+/* Xilinx's platform: a card, or XRT's emulation of one. */
+static bool is_xilinx(const fa_opencl_device *d) {
+    return !strcmp(d->platform_name, "Xilinx");
+}
+
 /* The larger, the earlier chosen by plain "opencl". */
 static int rank_of(const fa_opencl_device *d) {
+    if (is_xilinx(d)) return 0;
     return !strcmp(d->kind, "GPU") ? 3 : !strcmp(d->kind, "accelerator") ? 2 : 1;
 }
 
@@ -103,6 +109,11 @@ fa_status ocl_choose(fa_opencl_device *chosen, const char *name, fa_error *e) {
         return fa_fail(e, FA_EUNSUPPORTED,
                        any ? "opencl: no OpenCL device is there%s" : "opencl: there is no device %s",
                        any ? "" : name + 7);
+    if (is_xilinx(&all[best]))
+        return fa_fail(e, FA_EUNSUPPORTED,
+                       "opencl: %s takes no OpenCL source, only kernels that v++ has made into an image: choose "
+                       "--backend xrt-opencl:CARD (or xrt:CARD) with --xclbin, see docs/boards.md",
+                       all[best].name);
     *chosen = all[best];
     const char *copy = getenv("FATHOM_OPENCL_COPY");
     if (copy && *copy) chosen->shared = false;

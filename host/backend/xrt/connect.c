@@ -89,6 +89,7 @@ static fa_status open_card(xrt_device *d, fa_error *e) {
     r->kind = WIRE_OPEN;
     r->open = (wire_open){.version = WIRE_VERSION,
                           .emulated = emulated,
+                          .opencl = d->opencl,
                           .units = build->units,
                           .io_bank = fa_board_port_bank(&d->board, build, 0, build->ports),
                           .deadline_ms = d->deadline_ms};

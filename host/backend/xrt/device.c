@@ -211,6 +211,8 @@ fa_status fa_xrt_open(fa_device **out, const fa_xrt_options *o, fa_error *e) {
     d->base.simulated = o->mode != FA_XRT_CARD;
     d->timeline = o->timeline;
     d->chain = o->chain;
+    d->opencl = o->opencl;
+    if (o->opencl) d->base.name = "xrt-opencl";
     d->emulation.folder.lock = -1;
     d->process = (fa_xrt_process){.socket = -1, .model = -1, .log = -1, .staging = MAP_FAILED};
     d->deadline_ms = o->deadline_s > 0        ? (uint32_t)(o->deadline_s * 1e3)
@@ -218,6 +220,9 @@ fa_status fa_xrt_open(fa_device **out, const fa_xrt_options *o, fa_error *e) {
                                               : EMULATION_MS;
     d->opened_ns = now_ns();
     fa_status s = fa_board_find(&d->board, o->board, e);
+    if (!s && o->opencl && o->mode == FA_XRT_SW_EMU) /* xocl/core/memory.cpp, get_ext_memidx_nolock */
+        s = fa_fail(e, FA_EUNSUPPORTED,
+                    "xrt-opencl: Xilinx's OpenCL puts all buffers into one bank under sw_emu: use hw_emu");
     if (!s) s = fa_board_fits(&d->board, &d->board.build, e);
     if (!s) s = open_banks(d, e);
     if (!s) s = fa_xrt_find_program("fathom-xrt-host", d->program, e);

@@ -17,7 +17,7 @@ typedef struct xrt_device {
     fa_board board;
     fa_xrt_mode mode;
     char card[WIRE_NAME], image[PATH_MAX], program[PATH_MAX];
-    bool timeline, chain;
+    bool timeline, chain, opencl;
     uint32_t deadline_ms;
     fa_xrt_emulation emulation; /* of a card: its folder alone */
     fa_xrt_process process;

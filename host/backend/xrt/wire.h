@@ -11,7 +11,7 @@
 
 /* The process's descriptors. WIRE_MODEL is for the device model that XRT will start; 0 is /dev/null, 1 and 2 the log. */
 enum { WIRE_SOCKET = 3, WIRE_STAGING = 4, WIRE_MODEL = 5, WIRE_DESCRIPTORS = 6 };
-enum { WIRE_VERSION = 1, WIRE_STAGING_BYTES = 4 << 20, WIRE_NAME = 64 };
+enum { WIRE_VERSION = 2, WIRE_STAGING_BYTES = 4 << 20, WIRE_NAME = 64 };
 
 typedef enum wire_kind {
     WIRE_OPEN = 0, /* open: the card, its image; back: address of the pointers that lead nowhere */
@@ -35,6 +35,7 @@ typedef struct wire_arg {
 typedef struct wire_open {
     uint32_t version;
     uint32_t emulated;
+    uint32_t opencl; /* by Xilinx's OpenCL, not by XRT's own functions */
     int32_t units;
     int32_t io_bank;       /* where pointers that lead nowhere point */
     uint32_t deadline_ms;  /* for one launch */

@@ -13,6 +13,7 @@ typedef struct fa_xrt_options {
     const char *
         card; /* of a card: its BDF ("0000:3b:00.1", "3b:00.1") or its number among the cards, from 0 in the order of BDFs */
     const char *image; /* of a card: the xclbin file */
+    bool opencl;       /* through Xilinx's OpenCL, not through XRT's own functions */
     bool timeline;     /* keep every event */
     bool chain;        /* under emulation: units are of ap_ctrl_chain, else of ap_ctrl_hs */
     double deadline_s; /* after which a launch counts as hung; 0: 10 s on a card, 600 s under emulation */
