@@ -167,17 +167,21 @@ static fa_status find_left_recursion(fa_grammar *g, fa_error *e) {
     return g->left < 0 ? FA_OK : fa_fail(e, FA_EINVAL, "refers to itself without anything in between");
 }
 
+/* Every set splits the classes that it holds in part. */
 static void find_classes(fa_grammar *g) {
-    for (unsigned byte = 0; byte < 256; byte++) {
-        int c = 0;
-        for (; c < g->n_classes; c++) {
-            int32_t i = 0;
-            while (i < g->n_sets && fa_set_has(&g->sets[i], byte) == fa_set_has(&g->sets[i], g->class_byte[c])) i++;
-            if (i == g->n_sets) break;
+    g->n_classes = 1;
+    for (int32_t i = 0; i < g->n_sets; i++) {
+        int16_t split[256][2]; /* the new classes of an old one: bytes without and within the set */
+        int n = 0;
+        memset(split, -1, sizeof split);
+        for (unsigned byte = 0; byte < 256; byte++) {
+            int16_t *to = &split[g->class_of[byte]][fa_set_has(&g->sets[i], byte)];
+            if (*to < 0) *to = (int16_t)n++;
+            g->class_of[byte] = (uint8_t)*to;
         }
-        if (c == g->n_classes) g->class_byte[g->n_classes++] = (uint8_t)byte;
-        g->class_of[byte] = (uint8_t)c;
+        g->n_classes = n;
     }
+    for (unsigned byte = 0; byte < 256; byte++) g->class_byte[g->class_of[byte]] = (uint8_t)byte;
 }
 
 fa_status fa_grammar_finish(fa_grammar *g, const fa_byte_set *can, fa_error *e) {

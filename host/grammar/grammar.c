@@ -12,6 +12,7 @@ void fa_grammar_free(fa_grammar *g) {
     free(g->nodes);
     free(g->sets);
     free(g->rules);
+    free(g->of_range);
     fa_grammar_open(g);
 }
 
@@ -51,19 +52,19 @@ int32_t fa_node_end(fa_grammar *g) {
 }
 
 int32_t fa_node_set(fa_grammar *g, fa_byte_set set, int32_t next) {
-    if (next == FA_NO_NODE) return next;
-    int32_t i = g->n_sets - 1;
-    while (i >= 0 && memcmp(&g->sets[i], &set, sizeof set) != 0) i--;
-    if (i < 0) {
-        if (!grow(g, (void **)&g->sets, g->n_sets, &g->set_room, sizeof *g->sets)) return FA_NO_NODE;
-        i = g->n_sets++;
-        g->sets[i] = set;
-    }
-    return node(g, FA_NODE_BYTE, i, next);
+    if (next == FA_NO_NODE || !grow(g, (void **)&g->sets, g->n_sets, &g->set_room, sizeof *g->sets)) return FA_NO_NODE;
+    g->sets[g->n_sets] = set;
+    return node(g, FA_NODE_BYTE, g->n_sets++, next);
 }
 
 int32_t fa_node_range(fa_grammar *g, uint8_t first, uint8_t last, int32_t next) {
-    return fa_node_set(g, fa_set_range((fa_byte_set){{0}}, first, last), next);
+    if (!g->of_range && !g->status && !(g->of_range = calloc(256 * 256, sizeof *g->of_range))) g->status = FA_ENOMEM;
+    if (next == FA_NO_NODE || g->status) return FA_NO_NODE;
+    int32_t *known = &g->of_range[first * 256 + last];
+    if (*known) return node(g, FA_NODE_BYTE, *known - 1, next);
+    int32_t made = fa_node_set(g, fa_set_range((fa_byte_set){{0}}, first, last), next);
+    if (made != FA_NO_NODE) *known = g->n_sets;
+    return made;
 }
 
 int32_t fa_node_text(fa_grammar *g, const char *text, size_t n, int32_t next) {

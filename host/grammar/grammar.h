@@ -47,6 +47,7 @@ typedef struct fa_grammar {
     fa_node *nodes;
     fa_byte_set *sets;
     fa_rule *rules;
+    int32_t *of_range; /* [256, 256] 1 + the set of the bytes from .. to, 0: not made yet */
     int32_t n_nodes, n_sets, n_rules, node_room, set_room, rule_room;
     int32_t markers[FA_GRAMMAR_MARKERS]; /* token ids */
     int32_t n_markers;

@@ -5,7 +5,7 @@
 #include "host/grammar/text.h"
 #include "host/text/unicode.h"
 
-enum { MAX_NESTING = 64, MAX_PARTS = 4096, MAX_RANGES = 4096, MAX_COUNT = 10000 };
+enum { MAX_NESTING = 64, MAX_PARTS = 1 << 14, MAX_RANGES = 4096, MAX_COUNT = 10000 };
 
 typedef enum part_kind { NOTHING = 0, POINT, BOTH, EITHER, REPEAT } part_kind;
 
@@ -175,7 +175,8 @@ static int32_t bracket(parser *p) {
         add_range(p, first, last);
     }
     p->at++;
-    if (negative) complement(p, from);
+    complement(p, from);
+    if (!negative) complement(p, from); /* twice: ranges that overlap have become one */
     return add(p, (part){.kind = POINT, .a = from, .b = p->n_ranges});
 }
 
@@ -314,6 +315,7 @@ static int32_t make(parser *p, int32_t i, int32_t next) {
     fa_grammar *g = p->g;
     part *x = &p->parts[i];
     for (; x->kind == BOTH && !g->status; x = &p->parts[x->a]) next = make(p, x->b, next);
+    if (g->status) return FA_NO_NODE;
     switch (x->kind) {
     case NOTHING: return next;
     case EITHER: {
@@ -332,16 +334,16 @@ static int32_t make(parser *p, int32_t i, int32_t next) {
 }
 
 fa_status fa_pattern_nodes(fa_grammar *g, const char *pattern, int32_t next, int32_t *out, fa_error *e) {
-    parser p = {.text = pattern, .at = pattern, .g = g, .e = e};
-    p.parts = malloc(MAX_PARTS * sizeof *p.parts);
-    p.ranges = malloc(MAX_RANGES * sizeof *p.ranges);
-    if (p.parts && p.ranges) {
+    part *parts = malloc(MAX_PARTS * sizeof *parts);
+    fa_points *ranges = malloc(MAX_RANGES * sizeof *ranges);
+    parser p = {.text = pattern, .at = pattern, .g = g, .parts = parts, .ranges = ranges, .e = e};
+    if (parts && ranges) {
         int32_t whole = alternatives(&p);
         if (!p.status) *out = make(&p, whole, next);
     } else {
         fail(&p, FA_ENOMEM, "out of memory");
     }
-    free(p.parts);
-    free(p.ranges);
+    free(parts);
+    free(ranges);
     return p.status;
 }

@@ -111,7 +111,7 @@ static fa_status read_keywords(fa_schema_builder *b, int32_t item, contents *c) 
 
 /* Writes the path of an item as a JSON pointer behind the name of its schema; returns its length. */
 static size_t put_path(const fa_schema_builder *b, int32_t item, char *out, size_t room) {
-    int32_t chain[64], n = 0;
+    int32_t chain[64] = {0}, n = 0;
     for (; item >= 0 && n < 64; item = b->items[item].above) chain[n++] = item;
     size_t used = 0;
     *out = 0;
@@ -253,6 +253,8 @@ static fa_status make_reference(fa_schema_builder *b, int32_t item, int32_t end,
     return FA_OK;
 }
 
+enum { MAX_EXCLUSIVE = 64 }; /* each is compared with each */
+
 static fa_status make_choice(fa_schema_builder *b, int32_t item, const char *keyword, int32_t end, int32_t *out) {
     const json_t *root = b->items[item].root, *list = json_object_get(b->items[item].schema, keyword);
     size_t n = json_array_size(list);
@@ -260,6 +262,8 @@ static fa_status make_choice(fa_schema_builder *b, int32_t item, const char *key
     if (n > FA_SCHEMA_ALTERNATIVES)
         return fa_schema_fail(b, item, FA_ELIMIT, keyword, "%zu schemas, at most %d are supported", n,
                               FA_SCHEMA_ALTERNATIVES);
+    if (!strcmp(keyword, "oneOf") && n > MAX_EXCLUSIVE)
+        return fa_schema_fail(b, item, FA_ELIMIT, keyword, "%zu schemas, at most %d are supported", n, MAX_EXCLUSIVE);
     if (!strcmp(keyword, "allOf") && n > 1)
         return fa_schema_fail(b, item, FA_EUNSUPPORTED, keyword, "more than one schema is not supported");
     for (size_t i = 0; i < n && !strcmp(keyword, "oneOf"); i++)

@@ -4,7 +4,7 @@
 
 #include "host/grammar/schema_inside.h"
 
-enum { MAX_STEPS = 8 };
+enum { MAX_STEPS = 8, MAX_COMPARED = 10000 }; /* beyond it cannot be told */
 
 static const json_t *follow(const json_t *root, const json_t *schema) {
     for (int i = 0; i < MAX_STEPS && json_object_get(schema, "$ref"); i++) {
@@ -48,19 +48,20 @@ static bool same_value(const json_t *a, const json_t *b) {
     return json_is_object(a) || json_is_array(a) || json_equal(a, b); /* numbers may hide inside */
 }
 
-static bool disjoint_values(const json_t *a, const json_t *b) {
+static bool disjoint_values(const json_t *a, const json_t *b, int *left) {
     if (!given(a, 0) || !given(b, 0)) return false;
     const json_t *x, *y;
     for (size_t i = 0; (x = given(a, i)); i++)
         for (size_t k = 0; (y = given(b, k)); k++)
-            if (same_value(x, y)) return false;
+            if ((*left)-- <= 0 || same_value(x, y)) return false;
     return true;
 }
 
-static bool requires(const json_t *schema, const char *name) {
+static bool requires(const json_t *schema, const char *name, int *left) {
     const json_t *required = json_object_get(schema, "required");
     for (size_t i = 0; i < json_array_size(required); i++) {
         const char *r = json_string_value(json_array_get(required, i));
+        if ((*left)-- <= 0) return false;
         if (r && !strcmp(r, name)) return true;
     }
     return false;
@@ -70,14 +71,17 @@ bool fa_schema_disjoint(const json_t *root, const json_t *a, const json_t *b) {
     a = follow(root, a);
     b = follow(root, b);
     if (!json_is_object(a) || !json_is_object(b)) return false;
+    int left = MAX_COMPARED;
     unsigned types = types_of(a) & types_of(b);
-    if (!types || disjoint_values(a, b)) return true;
+    if (!types || disjoint_values(a, b, &left)) return true;
     if (types != FA_TYPE_OBJECT) return false;
     const char *name;
     json_t *x;
     json_object_foreach(json_object_get(a, "properties"), name, x) {
         const json_t *y = json_object_get(json_object_get(b, "properties"), name);
-        if (y && requires(a, name) && requires(b, name) && disjoint_values(follow(root, x), follow(root, y)))
+        if (left-- <= 0) return false;
+        if (y && disjoint_values(follow(root, x), follow(root, y), &left) && requires(a, name, &left) &&
+            requires(b, name, &left))
             return true;
     }
     return false;

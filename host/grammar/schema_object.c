@@ -5,7 +5,7 @@
 #include "host/grammar/schema_inside.h"
 #include "host/grammar/text.h"
 
-enum { MAX_NAME = 512, MAX_PROPERTIES = 4096 };
+enum { MAX_NAME = 512, MAX_PROPERTIES = 1024 };
 
 typedef struct member {
     const char *name;

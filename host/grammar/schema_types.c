@@ -204,7 +204,8 @@ fa_status fa_schema_values(fa_schema_builder *b, int32_t item, json_t *const *va
         return fa_schema_fail(b, item, FA_ELIMIT, "enum", "%zu values, at most %d are supported", n, MAX_VALUES);
     char **texts = calloc(n, sizeof *texts);
     int32_t kept = 0;
-    fa_status s = texts ? FA_OK : fa_schema_fail(b, item, FA_ENOMEM, NULL, "out of memory");
+    fa_status s = FA_OK;
+    if (!texts) return fa_schema_fail(b, item, FA_ENOMEM, NULL, "out of memory");
     for (size_t i = 0; i < n && !s; i++) {
         if (!(fa_schema_type_of(values[i]) & types)) continue;
         texts[kept] = json_dumps(values[i], JSON_ENCODE_ANY);

@@ -28,7 +28,7 @@ static uint32_t shared(const entry *a, const entry *b) {
 
 /* Sorted entries become nodes: each adds those below what it shares with the one before. */
 static void build(fa_vocabulary *v, const entry *entries, uint32_t n) {
-    uint32_t open[LONGEST + 1], depth = 0; /* nodes from the root to the last one */
+    uint32_t open[LONGEST + 1] = {0}, depth = 0; /* nodes from the root to the last one */
     static const entry none = {"", 0, 0};
     for (uint32_t i = 0; i < n; i++) {
         const entry *x = &entries[i];
