@@ -149,8 +149,12 @@ static fa_status read_shares(loader *l, fa_error *e) {
     double *visits = calloc(n + 1, sizeof *visits);
     int64_t *tokens = calloc((size_t)c->layers, sizeof *tokens);
     l->shares = calloc(n + 1, sizeof *l->shares);
-    fa_status s = visits && tokens && l->shares ? fa_trace_count(c, path, visits, tokens, e)
-                                                : fa_fail(e, FA_ENOMEM, "%s: out of memory", path);
+    if (!visits || !tokens || !l->shares) {
+        free(visits);
+        free(tokens);
+        return fa_fail(e, FA_ENOMEM, "%s: out of memory", path);
+    }
+    fa_status s = fa_trace_count(c, path, visits, tokens, e);
     for (size_t i = 0; i < n && !s; i++) {
         int64_t all = tokens[i / (size_t)c->experts];
         double share = all ? visits[i] / (double)all : (double)c->top_k / c->experts;

@@ -47,8 +47,12 @@ fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa
     *r = (fa_routes){.experts = c->experts, .top_k = c->top_k};
     double *visits = calloc((size_t)c->layers * (size_t)c->experts + 1, sizeof *visits);
     int64_t *tokens = calloc((size_t)c->layers, sizeof *tokens);
-    fa_status s = visits && tokens ? fa_trace_count(c, path, visits, tokens, e)
-                                   : fa_fail(e, FA_ENOMEM, "%s: memory ran out", path);
+    if (!visits || !tokens) {
+        free(visits);
+        free(tokens);
+        return fa_fail(e, FA_ENOMEM, "%s: memory ran out", path);
+    }
+    fa_status s = fa_trace_count(c, path, visits, tokens, e);
     if (!s) average(r, c, visits, tokens);
     free(visits);
     free(tokens);

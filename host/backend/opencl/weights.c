@@ -429,9 +429,13 @@ fa_status ocl_settle(fa_backend *b, const fa_progress *progress, fa_error *e) {
     for (ocl_weight *w = first; w; w = w->next) n++;
     ocl_weight **list = calloc(n, sizeof *list);
     unit *units = calloc(n, sizeof *units);
-    fa_status s = list && units ? FA_OK : fa_fail(e, FA_ENOMEM, "opencl: out of memory");
-    if (!s) choose(o, first, units);
-    if (!s) s = settle_on_device(o, first, list, progress, e);
+    if (!list || !units) {
+        free(units);
+        free(list);
+        return fa_fail(e, FA_ENOMEM, "opencl: out of memory");
+    }
+    choose(o, first, units);
+    fa_status s = settle_on_device(o, first, list, progress, e);
     free(units);
     free(list);
     bool all = true;
