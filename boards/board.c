@@ -210,8 +210,10 @@ static void check_whole(reading *r) {
     if (d->port_bytes != 32 && d->port_bytes != 64)
         wrong(r, line_of(r, "build", "port_bytes"), "build.port_bytes: expected 32 or 64, found %d", d->port_bytes);
     if (d->io_kind >= b->n_bank_kinds) wrong(r, line_of(r, "build", "io"), "build.io: the board has no [memory2]");
-    if (d->lanes_fp32 % 16)
-        wrong(r, line_of(r, "build", "lanes_fp32"), "build.lanes_fp32: expected a multiple of 16, found %d",
+    if (d->rows & (d->rows - 1))
+        wrong(r, line_of(r, "build", "rows"), "build.rows: expected a power of two, found %d", d->rows);
+    if (d->lanes_fp32 % 16 || (d->lanes_fp32 & (d->lanes_fp32 - 1)))
+        wrong(r, line_of(r, "build", "lanes_fp32"), "build.lanes_fp32: expected 16, 32, 64 .., found %d",
               d->lanes_fp32);
 }
 

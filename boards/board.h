@@ -36,8 +36,8 @@ typedef struct fa_board_build {
     int32_t units;      /* compute units, each with its own ports and weights */
     int32_t ports;      /* weight ports (banks) of one unit: 1, 2, 4, 8 or 16 */
     int32_t port_bytes; /* codes a cycle of one port: 32 or 64; lanes of a unit = ports * port_bytes * rows */
-    int32_t rows;       /* activation rows that share one pass over the weights */
-    int32_t lanes_fp32; /* FP32 multiply-adds a cycle of a unit, for all that is not FP8; a multiple of 16 */
+    int32_t rows;       /* activation rows that share one pass over the weights: a power of two */
+    int32_t lanes_fp32; /* FP32 multiply-adds a cycle of a unit, for all that is not FP8: 16 times a power of two */
     int32_t io_kind;    /* kind of memory behind the io ports: an index into fa_board.bank */
 } fa_board_build;
 

@@ -12,10 +12,10 @@
 #define HLS_PORT_BYTES 64 /* bytes a cycle of a weight port: 32 or 64 */
 #endif
 #ifndef HLS_ROWS
-#define HLS_ROWS 4 /* activation rows that share one pass over the weights */
+#define HLS_ROWS 4 /* activation rows that share one pass over the weights, a power of two */
 #endif
 #ifndef HLS_LANES_FP32
-#define HLS_LANES_FP32 64 /* FP32 multiply-adds a cycle, a multiple of 16 */
+#define HLS_LANES_FP32 64 /* FP32 multiply-adds a cycle, 16 times a power of two */
 #endif
 
 #define HLS_WORD_CYCLES (64 / HLS_PORT_BYTES) /* a word of every port takes so long */

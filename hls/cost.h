@@ -16,7 +16,7 @@
 typedef struct hls_build {
     int32_t ports;      /* weight ports: 1, 2, 4, 8 or 16 */
     int32_t port_bytes; /* bytes a cycle of one port: 32 or 64 */
-    int32_t rows;       /* activation rows that share one pass over the weights */
+    int32_t rows;       /* activation rows that share one pass over the weights: a power of two */
     int32_t
         lanes_fp32; /* FP32 multiply-adds a cycle of a loop: 16 times a power of two; attention has two such loops at work */
 } hls_build;

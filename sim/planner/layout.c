@@ -47,9 +47,9 @@ fa_layer_bytes fa_layout_bytes(const fa_plan_request *q, const fa_lists *l, int3
 }
 
 /* Fills stage after stage while none takes longer than `most` and it fits; the number of stages, or 0 when a layer alone is too large.
- * The ends belong to the last stage. */
-static int32_t fill(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *b, double dense_s, double moe_s,
-                    double ends_s, double most) {
+ * The ends belong to the last stage. As each stage takes all that it can, no layout within `most` has fewer. */
+static int32_t fill(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *b, const fa_layer_seconds *t,
+                    double most) {
     const fa_config *c = q->model;
     const fa_capacity capacity = fa_layout_capacity(q->board);
     double seconds = 0, weights = 0, cache = 0;
@@ -57,14 +57,15 @@ static int32_t fill(fa_layout *out, const fa_plan_request *q, const fa_layer_byt
     out->board_bytes = 0;
     for (int32_t i = 0; i < c->layers; i++) {
         bool moe = fa_config_is_moe(c, i), last = i == c->layers - 1;
-        double t = (moe ? moe_s : dense_s) + (last ? ends_s : 0);
+        double of_layer = (moe ? t->moe : t->dense) + (last ? t->ends : 0);
         double w = (moe ? b->moe : b->dense) + (last ? b->ends : 0), k = b->cache + (last ? b->end_cache : 0);
         if (!fits(&capacity, w, k)) return 0;
-        if (i == 0 || seconds + t > most || !fits(&capacity, weights + w, cache + k)) {
+        if (i == 0 || seconds + of_layer > most || !fits(&capacity, weights + w, cache + k)) {
             out->first[stages++] = i;
-            seconds = weights = cache = 0;
+            seconds = i ? t->hop : t->enter;
+            weights = cache = 0;
         }
-        seconds += t;
+        seconds += of_layer;
         weights += w;
         cache += k;
         out->board_bytes = fmax(out->board_bytes, weights + cache);
@@ -74,23 +75,35 @@ static int32_t fill(fa_layout *out, const fa_plan_request *q, const fa_layer_byt
     return stages;
 }
 
+/* A single layer may take longer than `most`; fill then says so by many stages, of which one is too slow. */
+static double slowest(const fa_layout *l, const fa_config *c, const fa_layer_seconds *t) {
+    double most = 0;
+    for (int32_t i = 0; i < l->stages; i++) {
+        double seconds = (i ? t->hop : t->enter) + (i == l->stages - 1 ? t->ends : 0);
+        for (int32_t k = l->first[i]; k < l->first[i + 1]; k++) seconds += fa_config_is_moe(c, k) ? t->moe : t->dense;
+        most = fmax(most, seconds);
+    }
+    return most;
+}
+
 bool fa_layout_make(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *bytes, int32_t stages,
-                    double dense_s, double moe_s, double ends_s) {
-    double low = 0, high = (q->model->layers + 1) * fmax(dense_s, moe_s) + ends_s; /* more than all of it */
-    int32_t n = fill(out, q, bytes, dense_s, moe_s, ends_s, high);
+                    const fa_layer_seconds *t) {
+    const fa_config *c = q->model;
+    double low = 0, high = c->layers * (fmax(t->dense, t->moe) + fmax(t->enter, t->hop)) + t->ends; /* all of it */
+    int32_t n = fill(out, q, bytes, t, high);
     if (n == 0 || n > stages) return false;
     for (int i = 0; i < 40; i++) {
         double middle = (low + high) / 2;
-        n = fill(out, q, bytes, dense_s, moe_s, ends_s, middle);
-        if (n && n <= stages)
+        n = fill(out, q, bytes, t, middle);
+        if (n && n <= stages && slowest(out, c, t) <= middle)
             high = middle;
         else
             low = middle;
     }
-    return fill(out, q, bytes, dense_s, moe_s, ends_s, high) > 0;
+    return fill(out, q, bytes, t, high) > 0;
 }
 
 int32_t fa_layout_stages(const fa_plan_request *q, const fa_layer_bytes *bytes) {
     fa_layout layout;
-    return fill(&layout, q, bytes, 0, 0, 0, 1);
+    return fill(&layout, q, bytes, &(fa_layer_seconds){0}, 1);
 }

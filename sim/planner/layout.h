@@ -20,6 +20,11 @@ typedef struct fa_layer_bytes {
     double cache, end_cache;
 } fa_layer_bytes;
 
+/* Of a layer of each kind; of what follows the last; of what comes before the first stage, and before every other one. */
+typedef struct fa_layer_seconds {
+    double dense, moe, ends, enter, hop;
+} fa_layer_seconds;
+
 /* What a board may hold: weights lie in the banks of the weight ports alone, the cache in what is left of the kind of memory that the io
  * ports use. */
 typedef struct fa_capacity {
@@ -38,10 +43,10 @@ fa_layer_bytes fa_layout_bytes(const fa_plan_request *q, const fa_lists *l, int3
 
 fa_capacity fa_layout_capacity(const fa_board *b);
 
-/* Spreads the layers over at most `stages` groups so that the slowest stage is as fast as possible and all fit; dense_s, moe_s and
- * ends_s: seconds of a layer. False when they do not fit. */
+/* Spreads the layers over at most `stages` groups so that all fit and the slowest stage is as fast as it can be, over as few as do for
+ * that. False when they do not fit. */
 bool fa_layout_make(fa_layout *out, const fa_plan_request *q, const fa_layer_bytes *bytes, int32_t stages,
-                    double dense_s, double moe_s, double ends_s);
+                    const fa_layer_seconds *seconds);
 
 /* The fewest stages that hold everything; 0: a single layer is too large. */
 int32_t fa_layout_stages(const fa_plan_request *q, const fa_layer_bytes *bytes);

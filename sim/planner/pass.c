@@ -51,6 +51,10 @@ fa_parts fa_pass_parts(const fa_planner *p, const fa_plan_step *s, int32_t draft
     return t;
 }
 
+fa_layer_seconds fa_pass_seconds(const fa_parts *t) {
+    return (fa_layer_seconds){t->dense.seconds, t->moe.seconds, t->end.seconds, t->enter.seconds, t->hop.seconds};
+}
+
 fa_pass fa_pass_sum(const fa_planner *p, const fa_parts *t) {
     const fa_config *c = p->q->model;
     fa_pass all = {0};

@@ -27,6 +27,8 @@ typedef struct fa_pass {
     double slowest; /* stage, s */
 } fa_pass;
 
+fa_layer_seconds fa_pass_seconds(const fa_parts *t);
+
 int32_t fa_moe_layers(const fa_config *c);
 
 /* `rows` rows that see `context` positions each; logits of `logits` of them. */

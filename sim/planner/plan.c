@@ -148,8 +148,8 @@ static double most_tokens_per_s(const fa_planner *p, const fa_parts *t, int32_t 
 static bool decode(fa_plan *out, fa_planner *p, const fa_parts *t, int32_t group, int32_t groups, double to_beat) {
     const fa_plan_request *q = p->q;
     if (p->split.replicas * most_tokens_per_s(p, t, group, groups) <= to_beat) return false;
-    if (!fa_layout_make(&p->layout, q, &p->bytes, p->split.stages, t->dense.seconds, t->moe.seconds, t->end.seconds))
-        return false;
+    fa_layer_seconds seconds = fa_pass_seconds(t);
+    if (!fa_layout_make(&p->layout, q, &p->bytes, p->split.stages, &seconds)) return false;
     fa_pass a = fa_pass_sum(p, t);
     out->group = group;
     out->groups = groups;

@@ -182,32 +182,22 @@ static void never_slower(const pair *p, const fa_plan *before, const char *why) 
         before->group, b->units, b->ports, b->port_bytes, b->rows, b->lanes_fp32);
 }
 
-/* On one unit with a power of two of heads: a last turn of fewer heads than lanes for them is not shorter in hls/cost.h. */
-static void more_lanes_are_never_slower(check_rng *r, pair *p) {
-    fa_error e;
-    fa_plan before;
-    p->model.heads = p->model.kv_heads << pick(r, 0, 3);
-    p->board.build.units = 1;
-    p->board.bank[0].bank_bytes = (int64_t)1 << 44;
-    p->q.boards = 1;
-    CHECK_OK(fa_plan_make(&before, &p->q, &e), &e);
-    p->board.build.lanes_fp32 *= 2;
-    never_slower(p, &before, "FP32 lanes");
-}
-
 static void more_is_never_slower(check_rng *r, pair *p) {
     const fa_plan *before = &p->plan;
     pair more = *p;
     point_at_itself(&more);
     fa_board_build *b = &more.board.build;
-    switch (pick(r, 0, 7)) {
+    switch (pick(r, 0, 8)) {
     case 0:
         b->clock_hz *= between(r, 1, 4);
         never_slower(&more, before, "clock");
         break;
-    case 1: more_lanes_are_never_slower(r, &more); break;
-    case 2: /* MLA's kernel clears room for all rows of the build, also for those that do not come */
-        if (more.model.attention == FA_ATTENTION_GQA) b->rows *= 2;
+    case 1:
+        b->lanes_fp32 <<= pick(r, 1, 3);
+        never_slower(&more, before, "FP32 lanes");
+        break;
+    case 2:
+        b->rows <<= pick(r, 1, 3);
         never_slower(&more, before, "rows");
         break;
     case 3:
@@ -229,6 +219,11 @@ static void more_is_never_slower(check_rng *r, pair *p) {
     case 7:
         more.board.launch_s /= 2;
         never_slower(&more, before, "launches");
+        break;
+    case 8: /* each with banks of its own, and as much memory behind them: a rest of the banks may be left over */
+        if (b->ports < 16 && 2 * b->units * b->ports <= more.board.bank[0].count) b->ports *= 2;
+        more.board.bank[0].bank_bytes *= 2;
+        never_slower(&more, before, "ports");
         break;
     }
 }
