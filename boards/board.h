@@ -134,6 +134,9 @@ double fa_board_io_rate(const fa_board *b, const fa_board_build *build);
 /* Streaming read rate of all weight ports together with this build's ports and clock (bytes/s). */
 double fa_board_read_rate(const fa_board *b, const fa_board_build *build);
 
+/* Streaming read rate of all banks of the first kind, with as many ports as they take (bytes/s): what a build can reach at most. */
+double fa_board_memory_rate(const fa_board *b);
+
 /* What v++ calls a bank counted over all kinds, "DDR[1]"; returns `text`. */
 const char *fa_board_bank_tag(const fa_board *b, int32_t bank, char text[24]);
 

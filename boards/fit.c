@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "boards/board.h"
+#include "hls/cost.h"
 
 enum { IO_PORT_BYTES = 64 }; /* kernels read and write whole words of hls/word.h */
 
@@ -16,13 +17,15 @@ static bool power_of_two(int32_t n) {
 
 /* Rows and lanes are powers of two, so that more of them are never slower: what fills 2 groups of lanes fills 4, but not 3. */
 static fa_status check_ranges(const fa_board *b, const fa_board_build *d, fa_error *e) {
-    if (d->clock_hz > 0 && d->units >= 1 && power_of_two(d->rows) && power_of_two(d->ports) && d->ports <= 16 &&
-        (d->port_bytes == 32 || d->port_bytes == 64) && d->lanes_fp32 % 16 == 0 && power_of_two(d->lanes_fp32 / 16))
+    if (d->clock_hz > 0 && d->units >= 1 && power_of_two(d->rows) && d->rows <= HLS_PASS_ROWS &&
+        power_of_two(d->ports) && d->ports <= 16 && (d->port_bytes == 32 || d->port_bytes == 64) &&
+        d->lanes_fp32 % 16 == 0 && power_of_two(d->lanes_fp32 / 16))
         return FA_OK;
-    return fa_fail(e, FA_EINVAL,
-                   "%s: a build has a clock, 1 or more units, 1, 2, 4, 8 .. rows, 1, 2, 4, 8 or 16 ports of 32 or 64 "
-                   "bytes, and 16, 32, 64 .. FP32 lanes; found %g MHz, %d units, %d rows, %d ports of %d bytes, %d lanes",
-                   b->name, d->clock_hz * 1e-6, d->units, d->rows, d->ports, d->port_bytes, d->lanes_fp32);
+    return fa_fail(
+        e, FA_EINVAL,
+        "%s: a build has a clock, 1 or more units, 1, 2, 4 .. 64 rows, 1, 2, 4, 8 or 16 ports of 32 or 64 "
+        "bytes, and 16, 32, 64 .. FP32 lanes; found %g MHz, %d units, %d rows, %d ports of %d bytes, %d lanes",
+        b->name, d->clock_hz * 1e-6, d->units, d->rows, d->ports, d->port_bytes, d->lanes_fp32);
 }
 
 fa_status fa_board_fits(const fa_board *b, const fa_board_build *build, fa_error *e) {
@@ -103,6 +106,12 @@ double fa_board_io_rate(const fa_board *b, const fa_board_build *build) {
 
 double fa_board_read_rate(const fa_board *b, const fa_board_build *build) {
     return rate_together(&b->bank[0], build->units * build->ports, build->port_bytes, build->clock_hz);
+}
+
+double fa_board_memory_rate(const fa_board *b) {
+    const fa_bank_kind *k = &b->bank[0];
+    double rate = k->count * k->peak_bytes_per_s * k->read_share * k->bank_ports;
+    return k->total_bytes_per_s > 0 ? fmin(rate, k->total_bytes_per_s) : rate;
 }
 
 const char *fa_board_bank_tag(const fa_board *b, int32_t bank, char text[24]) {

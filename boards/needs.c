@@ -168,12 +168,12 @@ static void add_fp8(fa_resources *sum, const fa_board_build *d) {
 
 /* ---- buffers ---- */
 
-typedef enum storage { BLOCK, ULTRA } storage;
+typedef enum storage { BLOCK, ULTRA, LUTS } storage;
 
 /* `copies` arrays of `depth` words of `bits`. Half a block RAM is 512 deep and 36 wide, an UltraRAM 4096 and 72, a LUT 64 and
  * 1; small arrays go to LUTs. */
 static void add_buffer(fa_resources *sum, double copies, int32_t bits, int32_t depth, storage s) {
-    if (depth <= 64)
+    if (depth <= 64 || s == LUTS)
         sum->lut += copies * bits * parts(depth, 64);
     else if (s == ULTRA)
         sum->uram += copies * parts(bits, 72) * parts(depth, 4096);
@@ -196,8 +196,8 @@ static void add_chunks(fa_resources *sum, const fa_board_build *d, storage s) {
 static void add_ordered_buffers(fa_resources *sum, const fa_board_build *d, kernel_id k) {
     int32_t groups = dot_groups(d, k), turns = parts(d->rows * d->ports, groups);
     add_chunks(sum, d, BLOCK);
-    add_buffer(sum, (double)groups * LANES, 32, turns * HLS_TILE, BLOCK);
-    add_buffer(sum, (double)groups * turns, 32, HLS_TILE, BLOCK);
+    add_buffer(sum, (double)groups * LANES, 32, turns * HLS_TILE, LUTS);
+    add_buffer(sum, (double)groups * turns, 32, HLS_TILE, LUTS);
 }
 
 /* pass.h: rows, what gate gave, their codes and scales, sums of codes, and the stream of results. */

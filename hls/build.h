@@ -22,9 +22,9 @@
 #define HLS_GROUPS (HLS_LANES_FP32 / 16)      /* groups of 16 FP32 lanes: one ordered sum of 16 partials each */
 
 /* One in so many of these groups multiplies weights in FP32, in kernels of their own: most of a model is codes, which take
- * no FP32 lane, while attention is all FP32. A head and a router are in BF16 or FP32: fathom_matmul has more. */
-#define HLS_MATMUL_SHARE 2
-#define HLS_MLA_SHARE 4
+ * no FP32 lane, while attention is all FP32. A head and a router are in BF16 or FP32: fathom_matmul has all. */
+#define HLS_MATMUL_SHARE 1
+#define HLS_MLA_SHARE 2
 
 /* Groups for that in the kernel that defines HLS_DOT_SHARE, and those that an ordered product can keep busy: each works on a row
  * and a port of its own. */

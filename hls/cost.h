@@ -16,7 +16,7 @@
 typedef struct hls_build {
     int32_t ports;      /* weight ports: 1, 2, 4, 8 or 16 */
     int32_t port_bytes; /* bytes a cycle of one port: 32 or 64 */
-    int32_t rows;       /* activation rows that share one pass over the weights: a power of two */
+    int32_t rows; /* activation rows that share one pass over the weights: a power of two, at most HLS_PASS_ROWS */
     int32_t
         lanes_fp32; /* FP32 multiply-adds a cycle of a loop: 16 times a power of two; attention has two such loops at work */
 } hls_build;
@@ -40,13 +40,25 @@ static inline hls_cost hls_cost_add(hls_cost a, hls_cost b) {
 /* HLS_LINEAR of fathom_matmul: [rows, inputs] with a weight [outputs, inputs]. w8a8 counts for E4M3 alone. */
 hls_cost hls_cost_matmul(const hls_build *b, hls_weight type, int w8a8, int64_t rows, int64_t outputs, int64_t inputs);
 
-/* HLS_GATED and HLS_ROUTED of fathom_matmul. types: of gate and up. `passes`: over the visited experts, the sum of
- * ceil(routes of it / b->rows), that is how often an expert's weights are streamed; `routes`: row-expert pairs. A dense MLP has
- * routes = rows and passes = ceil(rows / b->rows). Both may be expectations. rows: of y, that are cleared. outputs, inputs: of
- * each weight, as much as this unit has of it. */
-hls_cost hls_cost_gated(const hls_build *b, const hls_weight types[2], int w8a8, double passes, double routes,
+/* How often weights are streamed with how many rows: of[k] passes have k of them, k <= rows of the build. May be expectations. */
+enum { HLS_PASS_ROWS = 64 };
+typedef struct hls_passes {
+    double of[HLS_PASS_ROWS + 1];
+} hls_passes;
+
+/* What a weight with so many rows takes. */
+static inline hls_passes hls_passes_of(const hls_build *b, int64_t rows) {
+    hls_passes p = {{0}};
+    p.of[b->rows] = (double)(rows / b->rows);
+    if (rows % b->rows) p.of[rows % b->rows] += 1;
+    return p;
+}
+
+/* HLS_GATED and HLS_ROUTED of fathom_matmul. types: of gate and up; `passes`: of all visited experts; rows: of y, that are cleared;
+ * outputs, inputs: of each weight, as much as this unit has of it. */
+hls_cost hls_cost_gated(const hls_build *b, const hls_weight types[2], int w8a8, const hls_passes *passes,
                         int64_t outputs, int64_t inputs);
-hls_cost hls_cost_routed(const hls_build *b, hls_weight type, int w8a8, int64_t rows, double passes, double routes,
+hls_cost hls_cost_routed(const hls_build *b, hls_weight type, int w8a8, int64_t rows, const hls_passes *passes,
                          int64_t outputs, int64_t inputs);
 
 /* fathom_mla for `rows` rows that see `context` cached positions each (a mean is exact up to whole pages). row_bytes: of one

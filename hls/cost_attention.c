@@ -78,7 +78,7 @@ static double absorb_cycles(const hls_build *b, hls_weight type, int64_t first, 
 /* multiply_range: the groups that hold the head's outputs; only its own tiles are multiplied. */
 static double range_cycles(const hls_build *b, hls_weight type, int64_t first, int64_t n, int32_t inputs, double rows) {
     double spanned = groups_spanned(b, first, n), tiles = (double)(n + HLS_TILE - 1) / HLS_TILE;
-    pass_shape p = {type, 0, rows, 0, (int32_t)n, inputs, 1, 1, HLS_MLA_SHARE};
+    pass_shape p = {type, 0, rows, (int32_t)n, inputs, 1, 1, HLS_MLA_SHARE};
     double group = group_cycles(b, &p, at_least(1, tiles / spanned));
     return spanned * at_least(group, HLS_TILE + rows * (COPY + b->ports)) + 2 * DEPTH;
 }

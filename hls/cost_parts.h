@@ -53,8 +53,7 @@ static inline double product_groups(const hls_build *b, int share) {
 typedef struct pass_shape {
     hls_weight type;
     int quantised;
-    double rows;   /* at most HLS_ROWS */
-    int rows_vary; /* rows is a mean: lanes are filled as well as by a mixture of passes with that mean */
+    double rows; /* at most HLS_ROWS */
     int32_t outputs, inputs;
     double copies, word;
     int share; /* HLS_DOT_SHARE of the kernel */
@@ -62,8 +61,7 @@ typedef struct pass_shape {
 
 /* How often the groups of lanes take a pair of row and port, `ports` of them, HLS_DOT_GROUPS at a time. */
 static inline double dot_turns(const hls_build *b, const pass_shape *p, double ports) {
-    double turns = p->rows * ports / at_most(product_groups(b, p->share), (double)b->rows * b->ports);
-    return p->rows_vary ? at_least(turns, 1) : ceil(turns);
+    return up(p->rows * ports, at_most(product_groups(b, p->share), (double)b->rows * b->ports));
 }
 
 /* hls_load_chunk, then hls_multiply_chunk: every column's 16 outputs for all parts of a word and all pairs of row and port. */

@@ -10,15 +10,17 @@ static hls_cost routed_launch(const hls_build *b, const uint64_t *a) {
     const int32_t *table = HLS_VALUE_TABLE(a[HLS_AT_matmul_table]);
     const int64_t outputs = I32(matmul, outputs), inputs = I32(matmul, inputs);
     const int gated = I32(matmul, op) == HLS_GATED, w8a8 = I32(matmul, w8a8);
+    hls_passes passes = {{0}};
     hls_cost total = {0};
-    if (!gated && !I32(matmul, keep)) total = hls_cost_routed(b, HLS_F32, 0, I32(matmul, rows), 0, 0, outputs, inputs);
+    if (!gated && !I32(matmul, keep))
+        total = hls_cost_routed(b, HLS_F32, 0, I32(matmul, rows), &passes, outputs, inputs);
     for (int32_t v = 0; v < I32(matmul, visited); v++) { /* one by one: their types may differ */
         const int32_t *f = table + v * HLS_EXPERT_FIELDS;
         const hls_weight types[2] = {(hls_weight)f[HLS_EXPERT_GATE_TYPE], (hls_weight)f[HLS_EXPERT_UP_TYPE]};
         const hls_weight down = (hls_weight)f[HLS_EXPERT_DOWN_TYPE];
-        int32_t routes = f[HLS_EXPERT_ROUTES], passes = (routes + b->rows - 1) / b->rows;
-        total = hls_cost_add(total, gated ? hls_cost_gated(b, types, w8a8, passes, routes, outputs, inputs)
-                                          : hls_cost_routed(b, down, w8a8, 0, passes, routes, outputs, inputs));
+        passes = hls_passes_of(b, f[HLS_EXPERT_ROUTES]);
+        total = hls_cost_add(total, gated ? hls_cost_gated(b, types, w8a8, &passes, outputs, inputs)
+                                          : hls_cost_routed(b, down, w8a8, 0, &passes, outputs, inputs));
     }
     return total;
 }

@@ -164,6 +164,7 @@ static void hls_multiply_ordered(HLS_PORT_PARAMS int64_t at, int32_t type, int32
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 3
 #pragma HLS ARRAY_PARTITION variable = scale complete dim = 1
 #pragma HLS ARRAY_PARTITION variable = scale cyclic factor = 16 dim = 2
+#pragma HLS BIND_STORAGE variable = partial type = ram_2p impl = lutram
     const int32_t scale_words = hls_scale_words(type, inputs), columns = hls_row_words(type, inputs);
     for (int32_t group = 0; group < groups; group++) {
 #pragma HLS LOOP_TRIPCOUNT min = 1 max = HLS_SLAB

@@ -40,7 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     } lists[] = {
         {OPTION_UNITS, "--sweep-units", 1, 64, &s->units},
         {OPTION_PORTS, "--sweep-ports", 1, 16, &s->ports},
-        {OPTION_ROWS, "--sweep-rows", 1, 1024, &s->rows},
+        {OPTION_ROWS, "--sweep-rows", 1, 64, &s->rows},
         {OPTION_LANES, "--sweep-lanes", 16, 65536, &s->lanes_fp32},
         {OPTION_BOARDS, "--sweep-boards", 1, 65536, &s->boards},
         {OPTION_CONTEXT, "--sweep-context", 1, 1 << 24, &s->context},

@@ -64,9 +64,11 @@ static const char *type_name(hls_weight t) {
 static void print_head(const cli_plan_options *o, const fa_plan *first) {
     const fa_plan_request *q = &o->request;
     const fa_board_build *b = &o->board.build;
-    printf("%s: %.1f B parameters, %.1f B used by a token; %s weights, %.1f GB on boards\n", o->model,
-           fa_model_parameters(q->model, false) / 1e9, fa_model_parameters(q->model, true) / 1e9,
-           type_name(q->types.linear), first->weights_bytes / 1e9);
+    double all = fa_model_parameters(q->model, false), active = fa_model_parameters(q->model, true);
+    bool small = all < 1e9;
+    printf("%s: %.1f %s parameters, %.1f used by a token; %s weights, %.1f %s on boards\n", o->model,
+           all / (small ? 1e6 : 1e9), small ? "M" : "B", active / (small ? 1e6 : 1e9), type_name(q->types.linear),
+           first->weights_bytes / (small ? 1e6 : 1e9), small ? "MB" : "GB");
     printf("%d x %s: %.1f GB and %.0f GB/s each; %d unit%s of %d ports x %d bytes, %d row%s, %d FP32 lanes, %.0f MHz\n",
            q->boards, o->board.title, (double)fa_board_bytes(&o->board) / 1e9, fa_board_read_rate(&o->board, b) / 1e9,
            b->units, b->units == 1 ? "" : "s", b->ports, b->port_bytes, b->rows, b->rows == 1 ? "" : "s", b->lanes_fp32,
@@ -102,13 +104,15 @@ static void print_why(const fa_plan *p, const int32_t *batches, int n) {
         snprintf(prefill, sizeof prefill, "%s (%.0f %%)", fa_limit_name(p->prefill_bottleneck), 100 * p->prefill_share);
         printf("%6d  %-32s %-30s\n", batches[i], decode, prefill);
     }
-    printf("\n%6s  %s\n", "batch",
-           "busy while decoding: weight banks, io banks, units, FP8 lanes, FP32 lanes, host link");
+    printf(
+        "\n%6s  %s\n", "batch",
+        "busy while decoding: weight banks, io banks, units, FP8 lanes, FP32 lanes, host link; memory while products run");
     p = first;
     for (int i = 0; i < n; i++, p++) {
         const fa_busy *b = &p->busy;
-        printf("%6d  %21.1f %% %8.1f %% %4.1f %% %8.1f %% %9.1f %% %8.1f %%\n", batches[i], 100 * b->weight_banks,
-               100 * b->io_banks, 100 * b->units, 100 * b->macs_fp8, 100 * b->macs_fp32, 100 * b->link);
+        printf("%6d  %21.1f %% %8.1f %% %4.1f %% %8.1f %% %9.1f %% %8.1f %% %24.1f %%\n", batches[i],
+               100 * b->weight_banks, 100 * b->io_banks, 100 * b->units, 100 * b->macs_fp8, 100 * b->macs_fp32,
+               100 * b->link, 100 * b->products);
     }
 }
 
@@ -200,13 +204,13 @@ static json_t *json_plan(const cli_plan_options *options, const fa_plan *p, int3
         p->bound_tokens_per_s, "prefill_tokens_per_s", p->prefill_tokens_per_s, "first_token_s", p->first_token_s,
         "watts", p->watts, "joules_per_token", p->joules_per_token);
     if (!o) return NULL;
-    json_t *more =
-        json_pack("{s:f, s:f, s:f, s:f, s:o, s:{s:f, s:f, s:f, s:f, s:f, s:f}, s:f, s:f}", "tokens_per_joule",
-                  1 / p->joules_per_token, "usd", p->usd, "usd_per_million_tokens", p->usd_per_million,
-                  "usd_of_power_per_million_tokens", p->power_usd_per_million, "time_shares",
-                  json_shares(p->pass.by, p->pass.seconds), "busy", "weight_banks", b->weight_banks, "io_banks",
-                  b->io_banks, "units", b->units, "fp8_lanes", b->macs_fp8, "fp32_lanes", b->macs_fp32, "host_link",
-                  b->link, "step_s", p->pass.seconds, "step_unit_cycles", p->pass.cycles);
+    json_t *more = json_pack("{s:f, s:f, s:f, s:f, s:o, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:f, s:f}",
+                             "tokens_per_joule", 1 / p->joules_per_token, "usd", p->usd, "usd_per_million_tokens",
+                             p->usd_per_million, "usd_of_power_per_million_tokens", p->power_usd_per_million,
+                             "time_shares", json_shares(p->pass.by, p->pass.seconds), "busy", "weight_banks",
+                             b->weight_banks, "io_banks", b->io_banks, "units", b->units, "fp8_lanes", b->macs_fp8,
+                             "fp32_lanes", b->macs_fp32, "host_link", b->link, "memory_while_products_run", b->products,
+                             "step_s", p->pass.seconds, "step_unit_cycles", p->pass.cycles);
     json_object_update(o, more);
     json_decref(more);
     json_each(o, options, p);

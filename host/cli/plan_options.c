@@ -101,7 +101,7 @@ static bool set_number(cli_plan_options *o, int key, const char *arg, const stru
         {OPTION_UNITS, "--units", 1, 64, &o->units, NULL, 1},
         {OPTION_PORTS, "--ports", 1, 16, &o->ports, NULL, 1},
         {OPTION_PORT_BYTES, "--port-bytes", 32, 64, &o->port_bytes, NULL, 1},
-        {OPTION_ROWS, "--rows", 1, 1024, &o->rows, NULL, 1},
+        {OPTION_ROWS, "--rows", 1, 64, &o->rows, NULL, 1},
         {OPTION_LANES, "--lanes", 16, 65536, &o->lanes_fp32, NULL, 1},
         {OPTION_PER_HOST, "--boards-per-host", 1, 64, &q->hosts.boards_per_host, NULL, 1},
         {OPTION_SKEW, "--skew", 0, 10, NULL, &o->skew, 1},

@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-enum { IO_PORT_BYTES = 64 }; /* hls_word */
-
 hls_build sim_build(const fa_board *b) {
     return (hls_build){.ports = b->build.ports,
                        .port_bytes = b->build.port_bytes,
@@ -11,22 +9,10 @@ hls_build sim_build(const fa_board *b) {
                        .lanes_fp32 = b->build.lanes_fp32};
 }
 
-/* Of the kind of memory that holds a bank, counted over all kinds. */
-static const fa_bank_kind *kind_of(const fa_board *b, int32_t bank) {
-    int k = 0;
-    while (k + 1 < b->n_bank_kinds && bank >= b->bank[k].count) bank -= b->bank[k++].count;
-    return &b->bank[k];
-}
-
-static double io_rate(const fa_board *b) {
-    const fa_bank_kind *k = kind_of(b, fa_board_port_bank(b, &b->build, 0, b->build.ports));
-    return fa_board_port_rate(k, IO_PORT_BYTES, b->build.clock_hz);
-}
-
 double sim_launch_seconds(const fa_board *b, const hls_cost *c) {
     double pipelines = c->cycles / b->build.clock_hz;
     double weights = c->weight_bytes / (fa_board_read_rate(b, &b->build) / b->build.units);
-    double io = c->io_bytes / io_rate(b);
+    double io = c->io_bytes / fa_board_io_rate(b, &b->build);
     return fmax(pipelines, fmax(weights, io)) + c->bursts * b->bank[0].read_latency_s;
 }
 

@@ -218,13 +218,14 @@ static void measure_busy(fa_plan *out, const fa_planner *p) {
     double rate = fa_board_read_rate(b, build), units_hz = build->units * build->clock_hz;
     double io = build->units / sim_launch_seconds(b, &(hls_cost){.io_bytes = 1});
     double lanes = (double)build->ports * build->port_bytes * build->rows, link = b->to_card_bytes_per_s;
-    out->busy = (fa_busy){.weight_banks = out->pass.weight_bytes / rate / time,
-                          .io_banks = out->pass.io_bytes / io / time,
-                          .units = out->pass.unit_seconds / build->units / time,
-                          .macs_fp8 = out->pass.macs_fp8 / lanes / units_hz / time,
-                          .macs_fp32 = out->pass.macs_fp32 / (2 * build->lanes_fp32) / units_hz /
-                                       time, /* scores and values at once */
-                          .link = link > 0 ? out->pass.link_bytes / link / time : 0};
+    out->busy = (fa_busy){
+        .weight_banks = out->pass.weight_bytes / rate / time,
+        .io_banks = out->pass.io_bytes / io / time,
+        .units = out->pass.unit_seconds / build->units / time,
+        .macs_fp8 = out->pass.macs_fp8 / lanes / units_hz / time,
+        .macs_fp32 = out->pass.macs_fp32 / (2 * build->lanes_fp32) / units_hz / time, /* scores and values at once */
+        .products = out->pass.product_bytes / (out->pass.product_seconds * p->split.ways * fa_board_memory_rate(b)),
+        .link = link > 0 ? out->pass.link_bytes / link / time : 0};
     out->bound_bytes_per_s = rate * boards * p->split.replicas;
     out->bound_tokens_per_s = out->bound_bytes_per_s / out->pass.weight_bytes * out->group * out->tokens_per_step;
 }

@@ -44,6 +44,7 @@ typedef struct fa_split {
 /* How busy things are over the time of decoding, means over all boards in use, 0..1. */
 typedef struct fa_busy {
     double weight_banks, io_banks, units, macs_fp8, macs_fp32, link;
+    double products; /* of the memory of all boards of a stage, while products with weights run */
 } fa_busy;
 
 typedef struct fa_plan {

@@ -61,17 +61,26 @@ fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa
 
 /* ---- load ---- */
 
-/* E[ceil(n / a_pass)] for n binomial(rows, p): the sum over j of P(n > j * a_pass). */
-static double expected_passes(double p, int32_t rows, int32_t a_pass) {
-    if (p >= 1) return ceil((double)rows / a_pass);
-    double term = pow(1 - p, rows), below = 0, expected = 0;               /* term: P(n = k); below: P(n <= k) */
-    if (term == 0) return rows * p / a_pass + 0.5 * (a_pass - 1) / a_pass; /* far from 0: ceil adds half a pass */
-    for (int32_t k = 0; k < rows; k++) {
-        below += term;
-        if (k % a_pass == 0) expected += fmax(0, 1 - below);
-        term *= p / (1 - p) * (rows - k) / (k + 1);
+static void add_rows(hls_passes *passes, int32_t rows, int32_t a_pass, double times) {
+    passes->of[a_pass] += times * (rows / a_pass);
+    if (rows % a_pass) passes->of[rows % a_pass] += times;
+}
+
+/* Expected passes by their rows, for n binomial(rows, p): n / a_pass full ones and one with the rest. Counted from the side where
+ * a token is likelier, so that chances do not underflow; where they do, every rest is as likely. */
+static hls_passes expected_passes(double p, int32_t rows, int32_t a_pass) {
+    hls_passes passes = {{0}};
+    bool often = p > 0.5;
+    double odds = often ? 1 / p - 1 : p / (1 - p);
+    double chance = pow(often ? p : 1 - p, rows); /* of k tokens that come, or with `often` stay away */
+    for (int32_t k = 0; k <= rows && chance > 0; k++) {
+        add_rows(&passes, often ? rows - k : k, a_pass, chance);
+        chance *= odds * (rows - k) / (k + 1);
     }
-    return expected;
+    if (pow(often ? p : 1 - p, rows) > 0) return passes;
+    for (int32_t k = 1; k < a_pass; k++) passes.of[k] = 1.0 / a_pass;
+    passes.of[a_pass] += (rows * p - (a_pass - 1) / 2.0) / a_pass;
+    return passes;
 }
 
 /* The mean of the largest number of visited experts in a bin, bins taken as independent: the sum over m of
@@ -109,10 +118,13 @@ fa_load fa_routes_load(const fa_routes *r, int32_t rows, int32_t rows_a_pass, in
         load.visited += seen[i];
         if (i >= resident) load.absent += seen[i];
     }
-    double each = 0;
+    hls_passes each = {{0}};
     for (int32_t i = 0; i < r->experts; i++) {
         if (!i || r->p[i] != r->p[i - 1]) each = expected_passes(r->p[i], rows, rows_a_pass);
-        load.passes += each;
+        for (int32_t k = 1; k <= rows_a_pass; k++) {
+            load.passes.of[k] += each.of[k];
+            load.n_passes += each.of[k];
+        }
     }
     double even = 1.0 / bins;
     double busiest = bins > 1 && load.visited > 0 ? expected_busiest(seen, r->experts, bins) / load.visited : 1;

@@ -3,6 +3,7 @@
 #ifndef FA_SIM_PLANNER_ROUTES_H
 #define FA_SIM_PLANNER_ROUTES_H
 
+#include "hls/cost.h"
 #include "host/model/config.h"
 
 enum { FA_ROUTES_EXPERTS = 4096 };
@@ -24,10 +25,11 @@ fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa
 /* The expected load of one layer when `rows` independent tokens visit experts that lie on `bins` bins, rank r in bin r mod
  * bins. */
 typedef struct fa_load {
-    double visited; /* distinct experts that are read */
-    double passes;  /* sum over them of ceil(its rows / rows_a_pass) */
-    double busiest; /* the share of the busiest bin in the passes, 1 / bins at best */
-    double absent;  /* of the visited experts, those with rank >= resident */
+    double visited;    /* distinct experts that are read */
+    hls_passes passes; /* over their weights, with up to rows_a_pass rows each */
+    double n_passes;   /* all of them */
+    double busiest;    /* the share of the busiest bin in the passes, 1 / bins at best */
+    double absent;     /* of the visited experts, those with rank >= resident */
 } fa_load;
 
 fa_load fa_routes_load(const fa_routes *r, int32_t rows, int32_t rows_a_pass, int32_t bins, int32_t resident);

@@ -13,6 +13,8 @@ void fa_spent_add(fa_spent *to, const fa_spent *more, double times) {
     to->link_bytes += times * more->link_bytes;
     to->unit_seconds += times * more->unit_seconds;
     to->first_seconds += times * more->first_seconds;
+    to->product_seconds += times * more->product_seconds;
+    to->product_bytes += times * more->product_bytes;
     to->macs_fp8 += times * more->macs_fp8;
     to->macs_fp32 += times * more->macs_fp32;
     to->launches += times * more->launches;
@@ -164,41 +166,40 @@ static fa_launches attention(const fa_plan_step *s, const fa_plan_op *w, const h
     return (fa_launches){.unit = cost, .units = boards_at(s, w) * (double)units, .pipelines = FA_LIMIT_ATTENTION};
 }
 
-/* What the visited experts of one board ask of it: `passes` over their weights for `routes` rows, which are added to `rows` rows;
- * of `boards` boards that do as much. */
+/* What the visited experts of one board ask of it: passes over their weights, whose results are added to `rows` rows; of `boards`
+ * boards that do as much. */
 typedef struct fa_visits {
-    double passes, routes, boards;
+    hls_passes passes;
+    double boards;
     int64_t rows;
 } fa_visits;
 
 /* Whole experts lie on boards: the board with the most passes is waited for. Routes of several boards get a row each. */
 static fa_visits visits_of(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, fa_spent *spent) {
-    if (w->kind == FA_PLAN_MLP)
-        return (fa_visits){(double)share_of(s->rows, b->rows), s->rows, boards_at(s, w), s->rows};
-    fa_load load = fa_routes_load(s->routes, s->rows, b->rows, s->ways, s->resident);
+    if (w->kind == FA_PLAN_MLP) return (fa_visits){hls_passes_of(b, s->rows), boards_at(s, w), s->rows};
+    fa_load load = s->load ? *s->load : fa_routes_load(s->routes, s->rows, b->rows, s->ways, s->resident);
     fetch(s, w, load.absent, spent);
     double routes = (double)s->rows * s->model->top_k * load.busiest;
-    return (fa_visits){.passes = load.passes * load.busiest,
-                       .routes = routes,
-                       .boards = 1 / load.busiest,
-                       .rows = s->ways > 1 ? (int64_t)ceil(routes) : s->rows};
+    fa_visits v = {.boards = 1 / load.busiest, .rows = s->ways > 1 ? (int64_t)ceil(routes) : s->rows};
+    for (int32_t k = 1; k <= b->rows; k++) v.passes.of[k] = load.passes.of[k] * load.busiest;
+    return v;
 }
 
 /* Gate and up, then down, each on all units of a board (host/backend/board/experts.c). */
 static fa_launches gated(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, const fa_visits *v) {
     const hls_weight types[2] = {w->type, w->type};
     int64_t units = units_at(s, w->outputs);
-    return (fa_launches){.unit = hls_cost_gated(b, types, s->w8a8, v->passes, v->routes, w->outputs / units, w->inputs),
+    return (fa_launches){.unit = hls_cost_gated(b, types, s->w8a8, &v->passes, w->outputs / units, w->inputs),
                          .units = v->boards * (double)units,
                          .pipelines = FA_LIMIT_MATMUL};
 }
 
 static fa_launches routed(const fa_plan_step *s, const fa_plan_op *w, const hls_build *b, const fa_visits *v) {
     int64_t units = units_at(s, w->inputs);
-    return (fa_launches){
-        .unit = hls_cost_routed(b, w->type, s->w8a8, v->rows, v->passes, v->routes, w->inputs / units, w->outputs),
-        .units = v->boards * (double)units,
-        .pipelines = FA_LIMIT_MATMUL};
+    return (fa_launches){.unit =
+                             hls_cost_routed(b, w->type, s->w8a8, v->rows, &v->passes, w->inputs / units, w->outputs),
+                         .units = v->boards * (double)units,
+                         .pipelines = FA_LIMIT_MATMUL};
 }
 
 /* On the first unit of a board. */
@@ -222,6 +223,10 @@ static void spend_launches(const fa_plan_step *s, const fa_plan_op *w, fa_launch
     spent->io_bytes += l->unit.io_bytes * l->units;
     spent->unit_seconds += kernel * l->units;
     if (l->pipelines == FA_LIMIT_ROWWISE) spent->first_seconds += kernel * l->units;
+    if (l->pipelines == FA_LIMIT_MATMUL) {
+        spent->product_seconds += kernel;
+        spent->product_bytes += l->unit.weight_bytes * l->units;
+    }
     spent->macs_fp8 += l->unit.macs_fp8 * l->units;
     spent->macs_fp32 += l->unit.macs_fp32 * l->units;
     spent->joules += sim_launch_joules(s->board, &l->unit) * l->units;

@@ -24,6 +24,7 @@ typedef struct fa_plan_step {
     const fa_board *board;
     const fa_hosts *hosts;
     const fa_routes *routes; /* NULL without experts */
+    const fa_load *load;     /* of the layers at hand, where it is known; NULL: what is expected of `routes` */
     fa_weight_types types;
     fa_cache_type cache;
     bool w8a8;
@@ -46,6 +47,8 @@ typedef struct fa_spent {
     double weight_bytes, io_bytes, link_bytes;
     double unit_seconds;  /* in which a unit works, over units and boards */
     double first_seconds; /* of these, those of ops that run on a board's first unit alone */
+    double product_seconds,
+        product_bytes; /* kernels of products with weights, attention not counted: busiest unit; read */
     double macs_fp8, macs_fp32;
     double launches; /* on the busiest unit */
     double joules;   /* above rest */

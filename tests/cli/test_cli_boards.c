@@ -67,7 +67,7 @@ static void what_does_not_fit_says_so_with_numbers(void *arg) {
                                    "\"$FATHOM_BIN\" boards %s/big.board",
                                    dir, dir);
     CHECK(o.status == 0, "%s", o.err);
-    CHECK(strstr(o.out, "big: units 1, ports ") && strstr(o.out, "do not fit: LUT needs ") &&
+    CHECK(strstr(o.out, "big: units 2, ports ") && strstr(o.out, "do not fit: LUT needs ") &&
               strstr(o.out, "of 1146240"),
           "%s", o.out);
     check_output_free(&o);
@@ -109,8 +109,8 @@ static void configurations_are_written(void *arg) {
                                          "define=HLS_PORTS=16\n",
                                          "define=HLS_PORT_BYTES=64\n",
                                          "[connectivity]\n",
-                                         "nk=fathom_matmul:1\n",
-                                         "sp=fathom_matmul_1.m_axi_w0:HBM[0:1]\n",
+                                         "nk=fathom_matmul:2\n",
+                                         "sp=fathom_matmul_2.m_axi_w0:HBM[16]\n",
                                          "sp=fathom_mla_1.m_axi_io:DDR[0:1]\n",
                                          "slr=fathom_"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) CHECK(strstr(o.out, wanted[i]), "no %s", wanted[i]);

@@ -49,11 +49,11 @@ static hls_build any_build(check_rng *rng) {
 
 static hls_cost cost_of(const hls_build *b, const work *w) {
     const hls_weight types[2] = {w->type, w->type};
-    double passes = ceil((double)w->rows / b->rows);
+    const hls_passes passes = hls_passes_of(b, w->rows);
     switch (w->kernel) {
     case 0: return hls_cost_matmul(b, w->type, w->w8a8, w->rows, w->outputs, w->inputs);
-    case 1: return hls_cost_gated(b, types, w->w8a8, passes, (double)w->rows, w->outputs, w->inputs);
-    case 2: return hls_cost_routed(b, w->type, w->w8a8, w->rows, passes, (double)w->rows, w->outputs, w->inputs);
+    case 1: return hls_cost_gated(b, types, w->w8a8, &passes, w->outputs, w->inputs);
+    case 2: return hls_cost_routed(b, w->type, w->w8a8, w->rows, &passes, w->outputs, w->inputs);
     case 3:
         return hls_cost_mla(b, w->type, w->type, (int32_t)(4 * (w->rank + w->rope)), w->rows, w->context, w->heads,
                             w->dim, w->rope, w->dim, w->rank);
@@ -140,14 +140,15 @@ static void a_launch_costs_what_its_shape_costs(void *arg) {
 
     int32_t table[HLS_EXPERT_FIELDS] = {0, 0, 0, HLS_E4M3, HLS_E4M3, HLS_E4M3, 0, 9};
     const hls_weight types[2] = {HLS_E4M3, HLS_E4M3};
+    const hls_passes passes = hls_passes_of(&b, 9);
     a[HLS_AT_matmul_table] = (uint64_t)(uintptr_t)table, a[HLS_AT_matmul_visited] = 1;
     a[HLS_AT_matmul_op] = HLS_GATED;
     got = hls_kernel_find(4, "fathom_matmul")->cost(&b, args);
-    want = hls_cost_gated(&b, types, 1, 3, 9, 500, 700);
+    want = hls_cost_gated(&b, types, 1, &passes, 500, 700);
     CHECK(fabs(got.cycles / want.cycles - 1) < 1e-9, "gated: %g cycles, planned %g", got.cycles, want.cycles);
     a[HLS_AT_matmul_op] = HLS_ROUTED;
     got = hls_kernel_find(4, "fathom_matmul")->cost(&b, args);
-    want = hls_cost_routed(&b, HLS_E4M3, 1, 9, 3, 9, 500, 700);
+    want = hls_cost_routed(&b, HLS_E4M3, 1, 9, &passes, 500, 700);
     CHECK(fabs(got.cycles / want.cycles - 1) < 1e-9, "routed: %g cycles, planned %g", got.cycles, want.cycles);
 
     int32_t places[6] = {99, 4, 99, 4, 0, 1};
