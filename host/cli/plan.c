@@ -66,9 +66,9 @@ static void print_head(const cli_plan_options *o, const fa_plan *first) {
     const fa_board_build *b = &o->board.build;
     double all = fa_model_parameters(q->model, false), active = fa_model_parameters(q->model, true);
     bool small = all < 1e9;
-    printf("%s: %.1f %s parameters, %.1f used by a token; %s weights, %.1f %s on boards\n", o->model,
-           all / (small ? 1e6 : 1e9), small ? "M" : "B", active / (small ? 1e6 : 1e9), type_name(q->types.linear),
-           first->weights_bytes / (small ? 1e6 : 1e9), small ? "MB" : "GB");
+    printf("%s: %.1f %s parameters, %.1f %s used by a token; %s weights, %.1f %s on boards\n", o->model,
+           all / (small ? 1e6 : 1e9), small ? "M" : "B", active / (small ? 1e6 : 1e9), small ? "M" : "B",
+           type_name(q->types.linear), first->weights_bytes / (small ? 1e6 : 1e9), small ? "MB" : "GB");
     printf("%d x %s: %.1f GB and %.0f GB/s each; %d unit%s of %d ports x %d bytes, %d row%s, %d FP32 lanes, %.0f MHz\n",
            q->boards, o->board.title, (double)fa_board_bytes(&o->board) / 1e9, fa_board_read_rate(&o->board, b) / 1e9,
            b->units, b->units == 1 ? "" : "s", b->ports, b->port_bytes, b->rows, b->rows == 1 ? "" : "s", b->lanes_fp32,

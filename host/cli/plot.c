@@ -95,7 +95,7 @@ static void draw_sweep(FILE *f, const fa_plan *plans, const int32_t *batches, in
     fprintf(
         f,
         "set title 'Decoding, by batch'\nset logscale x 2\nset logscale y 10\nset xrange [%d:%d]\nset yrange [*:*]\n"
-        "set key top left\nset xlabel 'sequences at a time'\nset ylabel 'tokens/s'\n"
+        "set key bottom left\nset xlabel 'sequences at a time'\nset ylabel 'tokens/s'\n"
         "set y2label 'J/token'\nset y2tics\nset logscale y2 10\n"
         "plot $sweep using 1:2 with linespoints pt 7 lw 2 lc '#1f77b4' title 'tokens/s, all', "
         "'' using 1:3 with linespoints pt 6 lw 2 lc '#2ca02c' title 'tokens/s, one sequence', "

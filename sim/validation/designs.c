@@ -12,6 +12,7 @@ static const fa_foreign_shape gpt2_medium = {"GPT-2 medium", {SIZES(24, 1024, 50
 static const fa_foreign_shape llama2_7b = {"LLaMA2-7B", {SIZES(32, 4096, 32000, 11008), HEADS(32, 32, 128)}, false};
 static const fa_foreign_shape llama3_8b = {"LLaMA3-8B", {SIZES(32, 4096, 128256, 14336), HEADS(32, 8, 128)}, false};
 static const fa_foreign_shape llama32_1b = {"Llama-3.2-1B", {SIZES(16, 2048, 128256, 8192), HEADS(32, 8, 64)}, false};
+static const fa_foreign_shape qwen_7b = {"Qwen-7B", {SIZES(32, 4096, 151936, 11008), HEADS(32, 32, 128)}, false};
 static const fa_foreign_shape qwen3_30b = {"Qwen3-30B-A3B",
                                            {SIZES(48, 2048, 151936, 6144), HEADS(32, 4, 128), .experts = 128,
                                             .top_k = 8, .moe_inner = 768, .moe_layer_freq = 1},
@@ -24,6 +25,7 @@ static const fa_foreign_shape qwen3_30b = {"Qwen3-30B-A3B",
 /* 4 bits, an FP16 scale and a 4-bit zero for 128 weights */
 #define GROUP_128 ((4 + 20.0 / 128) / 8)
 
+static const char held_out[] = "held out: predicted once, when all else was fixed";
 static const char no_parallelism[] = "lanes and ports not published";
 
 static const fa_design designs[] = {
@@ -45,6 +47,9 @@ static const fa_design designs[] = {
      DDR(34.0 / 8), "1.47 GB read for each token; ports as V11b; mean context 512; published as a lower bound"},
     {"V3", "FlexLLM, U280", 144, "144", NULL, &llama32_1b, true, 4, 0.5, 8, 1536, 292e6, 1, 16, 32, 16, HBM(450),
      "prompt and answer of 1,024: mean context 1,536; cache on the 16 weight channels (its link file); head in 4 bits"},
+    {"V7b", "EdgeLLM, VCU128", 42.5, "42.5-69.4", held_out, &qwen_7b, true, 4, (4 + 16.0 / 128) / 8, 16, 256, 280e6, 2,
+     16, 32, 16, HBM(450),
+     "the slowest of its sparsities: none; groups of 128, FP16 scales; mean context 256; all 32 channels by 256-bit ports"},
     {"V6-64", "DFX, U280", 185.2, "64/((694.70-349.10)/1000)",
      "port width and lanes were in no text that could be read; here 256-bit ports", &gpt2_medium, true, 16, 2, 16, 96,
      200e6, 2, 16, 32, 16, HBM(450), "all 32 channels"},

@@ -45,9 +45,10 @@ static int print_rows(double *mean, double *worst) {
             fprintf(stderr, "%s: row %s lacks \"%s\"\n", published, d->row, d->text);
             return -1;
         }
-        printf("| %s | %s, %s | %.1f | %.1f | %.2f | %s (%.0f %%) | %s%s |\n", d->row, d->name, d->shape->name,
+        printf("| %s | %s, %s | %.1f | %.1f | %.2f | %s (%.0f %%) | %s%s%s%s |\n", d->row, d->name, d->shape->name,
                d->published, 1 / spent.seconds, ratio, fa_limit_name(limit), 100 * spent.by[limit] / spent.seconds,
-               d->not_counted ? "**not counted:** " : "", d->not_counted ? d->not_counted : d->assumed);
+               d->not_counted ? "**not counted:** " : "", d->not_counted ? d->not_counted : "",
+               d->not_counted ? "; " : "", d->assumed);
         if (d->not_counted) continue;
         sum += log1p(error_of(ratio));
         *worst = fmax(*worst, error_of(ratio));
@@ -57,22 +58,22 @@ static int print_rows(double *mean, double *worst) {
     return counted;
 }
 
-/* A point with its label right below it, or left above where the prediction is too high or a neighbour's label is in the way. */
-static void write_point(FILE *f, const fa_design *d, const fa_design *before, bool *before_above) {
+/* A point with its label right below it, left above where the prediction is too high, left below where the right is taken by the point
+ * before. */
+static void write_point(FILE *f, const fa_design *d, const fa_design *before) {
+    enum { RIGHT = 0, ABOVE, BELOW, PLACES };
     fa_spent spent;
     double ratio = ratio_of(d, &spent);
-    bool crowded =
-        before && !*before_above && before->published >= d->published && before->published < 1.15 * d->published;
-    bool above = (ratio >= 1 && !d->not_counted) || crowded;
-    fprintf(f, "%.6g %.6g \"%s\" \"%s\"\n", d->published, ratio * d->published, above ? "" : d->row,
-            above ? d->row : "");
-    *before_above = above;
+    bool crowded = before && before->published >= d->published && before->published < 1.15 * d->published;
+    int place = crowded ? BELOW : ratio >= 1 ? ABOVE : RIGHT;
+    fprintf(f, "%.6g %.6g", d->published, ratio * d->published);
+    for (int i = 0; i < PLACES; i++) fprintf(f, " \"%s\"", i == place ? d->row : "");
+    fputc('\n', f);
 }
 
 /* Published against predicted, both axes logarithmic. */
 static int draw(const char *path) {
     const char *dot = strrchr(path, '.');
-    bool above = true;
     FILE *f = popen("gnuplot", "w");
     if (!f) return -1;
     fprintf(f, "set terminal %s size 760,620\nset output '%s'\n",
@@ -80,7 +81,7 @@ static int draw(const char *path) {
     for (int counted = 1; counted >= 0; counted--) {
         fprintf(f, "$%s << EOD\n", counted ? "counted" : "others");
         for (int i = 0; fa_design_at(i); i++)
-            if (counted == !fa_design_at(i)->not_counted) write_point(f, fa_design_at(i), fa_design_at(i - 1), &above);
+            if (counted == !fa_design_at(i)->not_counted) write_point(f, fa_design_at(i), fa_design_at(i - 1));
         fputs("EOD\n", f);
     }
     fputs(
@@ -89,9 +90,9 @@ static int draw(const char *path) {
         "plot x with lines lc '#444444' title 'equal', 1.35*x with lines dt 2 lc '#aaaaaa' title '35 % off', "
         "x/1.35 with lines dt 2 lc '#aaaaaa' notitle, "
         "$counted using 1:2 with points pt 7 ps 1.2 lc '#1f77b4' title 'counted', "
-        "'' using 1:2:3 with labels left offset 0.8,-0.5 notitle, '' using 1:2:4 with labels right offset -0.8,0.5 notitle, "
+        "'' using 1:2:3 with labels left offset 0.8,-0.5 notitle, '' using 1:2:4 with labels right offset -0.8,0.5 notitle, '' using 1:2:5 with labels right offset -0.8,-0.5 notitle, "
         "$others using 1:2 with points pt 6 ps 1.2 lc '#d62728' title 'not counted', "
-        "'' using 1:2:3 with labels left offset 0.8,-0.5 notitle, '' using 1:2:4 with labels right offset -0.8,0.5 notitle\n",
+        "'' using 1:2:3 with labels left offset 0.8,-0.5 notitle, '' using 1:2:4 with labels right offset -0.8,0.5 notitle, '' using 1:2:5 with labels right offset -0.8,-0.5 notitle\n",
         f);
     return pclose(f);
 }

@@ -1,5 +1,6 @@
 /* The configurations of v++: read back and held to the board and the table of kernels. Also what a build takes and which bank a
  * port reads, on which they stand. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,7 +250,7 @@ static void a_build_out_of_range_is_refused(void *arg) {
           e.text);
 }
 
-/* The kernels are larger than a KV260: its file says so. */
+/* The kernels are larger than a KV260, also with one port and the fewest lanes: its file says so. */
 static void builds_fit(void *arg) {
     (void)arg;
     for (int i = 0; fa_board_name(i); i++) {
@@ -258,6 +259,13 @@ static void builds_fit(void *arg) {
         bool fits = !fa_board_fits(&b, &b.build, &e);
         CHECK(fits == (strcmp(b.name, "kv260") != 0), "%s: %s", b.name, fits ? "fits" : e.text);
     }
+    fa_board least = board("kv260");
+    fa_resources n;
+    least.build = (fa_board_build){300e6, 1, 1, 32, 1, 16, 0};
+    fa_board_needs(&least, &least.build, &n);
+    double lut = n.lut / (least.usable.lut * fa_board_fill.lut),
+           uram = n.uram / (least.usable.uram * fa_board_fill.uram);
+    CHECK(fabs(lut - 1.9) < 0.05 && fabs(uram - 3.2) < 0.05, "%.2f times the LUTs, %.2f times the UltraRAM", lut, uram);
 }
 
 static void only_xrt_boards_are_written(void *arg) {
