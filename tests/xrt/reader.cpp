@@ -49,7 +49,8 @@ static void print_sections(const xrt::xclbin &x) {
     auto plain = x.get_axlf_section<const ::mem_topology *>(MEM_TOPOLOGY);
     std::printf("topology %d\n", plain->m_count);
     auto build = x.get_axlf_section<const char *>(BUILD_METADATA);
-    std::printf("build %s", build);
+    auto section = ::xclbin::get_axlf_section(x.get_axlf(), BUILD_METADATA); /* its text ends without a zero */
+    std::printf("build %.*s", static_cast<int>(section->m_sectionSize), build);
 }
 
 static int print_by_c(const char *path) {
