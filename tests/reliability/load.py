@@ -13,14 +13,14 @@ def question(number):
 
 
 class Traffic:
-    """Replies of some users, gathered while it runs."""
+    """Replies of some users, gathered while it runs. `sums` more in a prompt make requests that cost the service more than the client."""
 
-    def __init__(self):
-        self.replies, self.number = [], random.Random(5).randrange(1000, 10**6)
+    def __init__(self, sums=0):
+        self.replies, self.number, self.sums = [], random.randrange(1000, 10**8), sums
 
     def next_question(self):
         self.number += 1
-        return question(self.number)
+        return " ".join(f"{self.number + i}+{i}" for i in range(self.sums)) + question(self.number)
 
     async def user(self, connection, until, tokens, pause=0.0):
         """Asks until the time is over, each time after the answer to the last."""

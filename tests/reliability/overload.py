@@ -5,7 +5,7 @@ import asyncio
 from client import share
 from load import Traffic, ms
 
-USERS, NEWCOMERS, TOKENS = 4, 40, 64
+USERS, NEWCOMERS, TOKENS, SUMS = 4, 40, 32, 16
 
 
 async def run(service_of, report, short):
@@ -16,19 +16,20 @@ async def run(service_of, report, short):
         users = [service.key(f"user{i}", established=True) for i in range(USERS)]
         crowd = [service.key(f"newcomer{i}", "--concurrency", "0") for i in range(NEWCOMERS)]
         await service.settle()
-        most = await Traffic().users(service, users, min(calm, 10), TOKENS, each=4)
+        most = await Traffic(SUMS).users(service, users, min(calm, 10), TOKENS, each=4)
         capacity = len(most.good()) / min(calm, 10)
         report.line(load="16 at once", requests_per_s=round(capacity, 1), **most.figures())
-        before = await Traffic().users(service, users, calm, TOKENS)
+        before = await Traffic(SUMS).users(service, users, calm, TOKENS)
         report.line(load="unloaded", **before.figures())
         rate = 10 * capacity
-        during, flood = await asyncio.gather(Traffic().users(service, users, seconds, TOKENS),
-                                             Traffic().flood(service, crowd, seconds, TOKENS, rate))
+        during, flood = await asyncio.gather(Traffic(SUMS).users(service, users, seconds, TOKENS),
+                                             Traffic(SUMS).flood(service, crowd, seconds, TOKENS, rate))
         report.line(load="the old keys in the flood", **during.figures())
         refused = flood.refused()
         report.line(load=f"the flood, {rate:.0f} requests/s", **flood.figures(), refused=len(refused),
                     refused_p99_ms=ms(share([r.total for r in refused], 0.99)),
-                    refused_most_ms=ms(max((r.total for r in refused), default=float("nan"))))
+                    refused_most_ms=ms(max((r.total for r in refused), default=float("nan"))),
+                    refused_p99_ms_in_the_log=ms(share(service.logged(503), 0.99)))
         report.must("no request of an old key is refused", len(during.good()) == len(during.replies) > 0,
                     answered=len(during.good()), requests=len(during.replies))
         report.must("newcomers are refused", refused)

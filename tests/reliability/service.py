@@ -1,6 +1,7 @@
 """A real `fathom serve` with a state folder of its own, its keys, and what it says about itself."""
 
 import asyncio
+import json
 import os
 import re
 import resource
@@ -28,9 +29,11 @@ class Service:
         out = open(os.path.join(self.folder, "stdout"), "ab")
         err = open(os.path.join(self.folder, "stderr"), "ab")
         before = out.tell()
+        self.hurry(0)
         environment = dict(os.environ, TMPDIR=self.folder, STATE_DIRECTORY=os.path.join(self.folder, "state"))
         self.process = subprocess.Popen([self.binary, "serve", "--port", "0", *self.options], stdout=out, stderr=err,
                                         env=environment, cwd=os.environ.get("FATHOM_CWD", "."))
+        self.hurry(-10)
         for _ in range(6000):
             with open(out.name, "rb") as f:
                 f.seek(before)
@@ -42,6 +45,20 @@ class Service:
                 raise RuntimeError("the service ended: " + open(err.name).read()[-2000:])
             time.sleep(0.01)
         raise RuntimeError("the service does not say where it listens")
+
+    @staticmethod
+    def hurry(nice):
+        """Clients stand for other machines: their clocks must not wait for the service's CPUs. Where this is not allowed times come out longer."""
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+        except PermissionError:
+            pass
+
+    def logged(self, status):
+        """Seconds that requests with this status took, by the service's own log."""
+        with open(os.path.join(self.folder, "stderr")) as f:
+            lines = [json.loads(line) for line in f if line.startswith("{")]
+        return [line["ms"] / 1000 for line in lines if line.get("status") == status]
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
