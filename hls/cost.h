@@ -49,7 +49,8 @@ typedef struct hls_passes {
 /* What a weight with so many rows takes. */
 static inline hls_passes hls_passes_of(const hls_build *b, int64_t rows) {
     hls_passes p = {{0}};
-    p.of[b->rows] = (double)(rows / b->rows);
+    int64_t full = rows / b->rows;
+    p.of[b->rows] = (double)full;
     if (rows % b->rows) p.of[rows % b->rows] += 1;
     return p;
 }

@@ -23,7 +23,7 @@ run_cppcheck() {
 # not the kernels, which are written in GCC's vector extensions or have buffers that start undefined (hls/lint is theirs); not the file that defines what analyser.h explains
 run_clang_tidy() {
     echo "$product" | grep -v -e '^host/backend/cpu/kernels' -e '^host/base/status.c' \
-        -e '^hls/\(matmul\|experts\|mla\|gqa\|rowwise\|table\)\.c' | xargs -P "$(nproc)" -n 4 sh -c '
+        -e '^hls/\(matmul\|mla\|gqa\|rowwise\|table\)\.c' | xargs -P "$(nproc)" -n 4 sh -c '
         clang-tidy --quiet "$@" -- -I. -isystem /usr/include/xrt -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp \
             -include tests/lib/analyser.h 2>/dev/null' sh
 }

@@ -62,7 +62,8 @@ fa_status fa_routes_trace(fa_routes *r, const fa_config *c, const char *path, fa
 /* ---- load ---- */
 
 static void add_rows(hls_passes *passes, int32_t rows, int32_t a_pass, double times) {
-    passes->of[a_pass] += times * (rows / a_pass);
+    int32_t full = rows / a_pass;
+    passes->of[a_pass] += times * full;
     if (rows % a_pass) passes->of[rows % a_pass] += times;
 }
 
