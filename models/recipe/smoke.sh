@@ -26,6 +26,7 @@ stage evaluate.py "$work/model" "$fathom" --checkpoint "$(newest grpo)" --proble
 stage compare.py "$work/sft-model" "$work/model" "$fathom" --problems 11 --out "$work/comparison.json"
 # so small a model answers nothing right, and distillation learns from right answers alone: it is shown the worked ones
 stage distill.py "$fathom" --work "$work" --pretrain 2 --rounds 2 --questions 11 --steps 2 --tokens 2048 --room 32 --evaluate 11 --worked
+stage polish.py --work "$work" --steps 2 --tokens 512 --talk 4
 stage student.py "$(newest distill)" "$work/tokenizer" "$work/student"
 stage evaluate.py "$work/student" "$fathom" --problems 11 --room 32 --out "$work/student.json"
 stage golden.py "$work/model" "$work/golden" --tasks 1

@@ -204,6 +204,34 @@ static void accuracy(void *model) {
     CHECK(100 * all >= m->percent * m->n_problems, "%d of %d right", all, m->n_problems);
 }
 
+/* What people type first, in the way they type it. */
+static void greetings(void *unused) {
+    (void)unused;
+    static const struct {
+        const char *said, *answer;
+    } rows[] = {{"Hello", "Hello! "},        {"hello", "Hello! "},      {"Hi!", "Hello! "},
+                {"Hey", "Hello! "},          {"Who are you?", "I am "}, {"What can you do?", "I can do "},
+                {"Thanks!", "You are welc"}, {"Bye", "Goodbye!"},       {"How are you?", "I am fine"}};
+    fathom_engine *g;
+    fathom_error e = {0};
+    fathom_options o = {.model = teacher.path, .numerics = "w8a8"};
+    CHECK(fathom_engine_open(&g, &o, &e) == FATHOM_OK, "%s", e.text);
+    fathom_session *s = golden_session(g, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        answered a = {0};
+        json_t *line = json_pack("{ss}", "question", rows[i].said);
+        ask(g, s, line, &a);
+        for (int busy = 1; busy;) {
+            busy = golden_step(g);
+            take(s, &a);
+        }
+        const char *answer = strstr(a.text, "</think>\n\n");
+        CHECK(answer && !strncmp(answer + 10, rows[i].answer, strlen(rows[i].answer)), "%s: %s", rows[i].said, a.text);
+        json_decref(line);
+    }
+    fathom_engine_close(g);
+}
+
 /* Routes of layers 0 .. LAYERS - 1, the MTP layer being the last. */
 enum { LAYERS = 8, EXPERTS = 64 };
 typedef struct load {
@@ -266,6 +294,7 @@ int main(int argc, char **argv) {
         {"the same bits on an OpenCL device as on cpu", same_bits, "opencl"},
         {"the same bits behind XRT's emulation as on cpu", same_bits, "xrt:emu"},
         {"held-out problems: 97 % right, 90 % of each task", accuracy, &teacher},
+        {"greetings are answered as such", greetings, NULL},
         {"held-out problems: the student has 92 % right, 80 % of each task", accuracy, &student},
         {"held-out problems as later questions of a conversation: 90 % right, 75 % of each task", accuracy,
          &conversations},
