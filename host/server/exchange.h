@@ -30,14 +30,14 @@ typedef struct fa_exchange {
     struct fa_job *job;                         /* what is computed for it; owned by the thread that works on it */
     struct fa_exchange *next, *next_to_prepare; /* in the lists of worker and prepare */
     bool prepared, chosen;                      /* the worker's, while it waits */
-    char *final;    /* of a request that is no stream: its response, until its usage row is written */
-    fa_usage usage; /* filled when it ends, for the log and the ledger */
+    char *final; /* of a request that is no stream: its response, until its usage row is written */
 
     atomic_int holders;
     atomic_bool gone;
     atomic_bool left; /* the client did not wait for the end */
 
     pthread_mutex_t lock;              /* of all below */
+    fa_usage usage;                    /* when its computing has ended, for log and ledger */
     struct MHD_Connection *connection; /* NULL: closed */
     int status;                        /* HTTP; 0: not known yet */
     const char *type;                  /* content type, static */

@@ -171,10 +171,11 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **state, enum
     fa_server *s = ctx;
     pthread_mutex_lock(&x->lock);
     int status = x->status;
+    fa_usage usage = x->usage;
     pthread_mutex_unlock(&x->lock);
     fa_metrics_request(&s->metrics, x->route ? x->route->label : "none", status,
                        (double)(fa_now_ns() - x->start_ns) / FA_SECOND_NS);
-    fa_log_request(s, x, status);
+    fa_log_request(s, x, status, &usage);
     fa_peers_end(&s->peers, x->peer);
     fa_exchange_close(x);
     fa_worker_nudge(&s->worker);

@@ -35,7 +35,7 @@ struct fa_server {
 };
 
 /* host/server/log.c: one line of what happened to a request, and of what happens to the server. */
-void fa_log_request(fa_server *s, const fa_exchange *x, int status);
+void fa_log_request(fa_server *s, const fa_exchange *x, int status, const fa_usage *u);
 void fa_log_event(fa_server *s, const char *event, const char *text);
 
 #endif

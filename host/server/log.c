@@ -32,14 +32,13 @@ void fa_log_event(fa_server *s, const char *event, const char *text) {
     emit(s, line);
 }
 
-void fa_log_request(fa_server *s, const fa_exchange *x, int status) {
+void fa_log_request(fa_server *s, const fa_exchange *x, int status, const fa_usage *u) {
     if (!s->options.log) return;
     json_t *line = json_pack("{s:s, s:s, s:s, s:i, s:I, s:b}", "event", "request", "id", x->id, "route",
                              x->route ? x->route->label : "none", "status", status, "ms",
                              (json_int_t)((fa_now_ns() - x->start_ns) / 1000000), "left", (int)atomic_load(&x->left));
     if (x->who.id) json_object_set_new(line, "key", json_string(x->who.name));
-    if (x->usage.request[0]) {
-        const fa_usage *u = &x->usage;
+    if (u->request[0]) {
         json_object_update_new(line, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "model", u->model, "end",
                                                fa_usage_end_name(u->end), "prompt_tokens", (json_int_t)u->prompt_tokens,
                                                "cached_tokens", (json_int_t)u->cached_tokens, "completion_tokens",
