@@ -118,11 +118,9 @@ static void send_completion(fa_exchange *x, fa_choice *c, const char *finish) {
 
 /* --- tokens ----------------------------------------------------------------------------------------------------------- */
 
-/* The end-of-sequence token is no part of the answer. */
-static bool is_part(const fa_exchange *x, const fa_choice *c, const fathom_token *token) {
-    const fa_tokenizer *t = fa_engine_tokenizer(x->server->engine);
-    return !(token->bytes == 0 && fa_tokenizer_is_special(t, token->id) &&
-             fathom_session_finish(c->session) == FATHOM_STOP);
+/* The token that ended the answer and brought no text is no part of it: end of sequence, the last of a stop text. */
+static bool is_part(const fa_choice *c, const fathom_token *token) {
+    return token->bytes > 0 || fathom_session_finish(c->session) != FATHOM_STOP;
 }
 
 static bool keep_logprob(const fa_exchange *x, fa_choice *c, const fathom_token *token, bool reasoning) {
@@ -171,7 +169,7 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
     if (feed(x, c, token->id, token->text, token->bytes)) return false;
     reasoning |= c->think.inside;
     c->reasoning_tokens += reasoning;
-    if (j->logprobs && is_part(x, c, token) && !keep_logprob(x, c, token, reasoning)) return false;
+    if (j->logprobs && is_part(c, token) && !keep_logprob(x, c, token, reasoning)) return false;
     if (j->stream && j->chat) send_chat(x, c);
     if (j->stream && !j->chat) send_completion(x, c, NULL);
     return true;

@@ -86,6 +86,8 @@ static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
     j->model = profile->name;
     if (!take_thinking(r.thinking, &reasons, p)) return false;
     if (!fa_request_take(j, &r.common, reasons && fa_chat_starts_in_think(x->server->models.family), p)) return false;
+    /* a model that thinks all the same, behind the empty reasoning it was given, ends there: its tag is no answer */
+    if (!reasons && fa_chat_starts_in_think(x->server->models.family)) j->stops[j->sampling.n_stop++] = "</think>";
     if (!fa_form_take(j, &r.form, &tools, p) || !take_logprobs(j, &r, p)) return false;
     if (!make_prompt(x, j, &r, tools, reasons, p)) return false;
     return fa_job_make_choices(j, r.common.n, fa_engine_tokenizer(x->server->engine)) ||

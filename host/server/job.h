@@ -47,8 +47,8 @@ typedef struct fa_job {
     const char *model; /* as the request named it */
     int64_t created;   /* s since 1970 */
     fathom_sampling sampling;
-    char *schema, *tools; /* JSON texts of the sampling, or NULL */
-    const char *stops[FA_JOB_STOPS];
+    char *schema, *tools;                /* JSON texts of the sampling, or NULL */
+    const char *stops[FA_JOB_STOPS + 1]; /* the request's, and one of ours */
     fa_job_prompt *prompts;
     size_t n_prompts;
     fa_choice *choices; /* [n_choices]: n for each prompt, in the order of prompts */

@@ -125,7 +125,7 @@ static void a_stop_text_ends_the_answer_and_does_not_come_out(void *arg) {
     json_t *whole;
     (void)arg;
     check_response r = check_post(&server, "/chat/completions", NULL,
-                                  with(question("deepseek-chat"), "stop", json_pack("[s]", "boxed")));
+                                  with(question("deepseek-reasoner"), "stop", json_pack("[s]", "boxed")));
     const json_t *choice = choice_of(&r, &whole);
     const char *content = json_string_value(json_object_get(json_object_get(choice, "message"), "content"));
     CHECK(!strstr(content, "boxed") && strstr(content, "answer"), "%s", content);
@@ -157,27 +157,20 @@ static void logprobs_name_every_token_of_the_answer(void *arg) {
 }
 
 static void a_prefix_is_continued(void *arg) {
-    json_t *whole, *rest;
+    json_t *whole;
     (void)arg;
-    check_response plain = check_post(&server, "/chat/completions", NULL, question("deepseek-chat"));
-    const char *answer =
-        json_string_value(json_object_get(json_object_get(choice_of(&plain, &whole), "message"), "content"));
-    const char *cut = strchr(answer, '{');
-    CHECK(cut++, "%s", answer);
     json_t *body = question("deepseek-chat");
     json_array_append_new(
         json_object_get(body, "messages"),
-        json_pack("{s:s, s:s%, s:b}", "role", "assistant", "content", answer, (size_t)(cut - answer), "prefix", 1));
+        json_pack("{s:s, s:s, s:b}", "role", "assistant", "content", "The answer is \\boxed{", "prefix", 1));
     check_response r = check_post(&server, "/v1/chat/completions", NULL, json_deep_copy(body));
     CHECK(r.status == 400 && strstr(r.body, "/beta"), "%d %s", r.status, r.body);
     check_response_free(&r);
     r = check_post(&server, "/beta/chat/completions", NULL, body);
-    const char *content =
-        json_string_value(json_object_get(json_object_get(choice_of(&r, &rest), "message"), "content"));
-    CHECK(!strcmp(content, cut), "'%s' does not continue '%s'", content, answer);
+    const json_t *message = json_object_get(choice_of(&r, &whole), "message");
+    const char *content = json_string_value(json_object_get(message, "content"));
+    CHECK(strchr("0123456789", content[0]) && strchr(content, '}') && !strstr(content, "answer"), "'%s'", content);
     json_decref(whole);
-    json_decref(rest);
-    check_response_free(&plain);
     check_response_free(&r);
 }
 
