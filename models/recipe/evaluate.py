@@ -1,9 +1,9 @@
 """Accuracy on held-out problems: through fathom in C (w8a8) and through FP32 torch, side by side.
 
-    python evaluate.py EXPORTED FATHOM [--checkpoint FILE] [--problems N] [--out FILE.json]
+    python evaluate.py EXPORTED FATHOM [--checkpoint FILE] [--problems N] [--seed N] [--out FILE.json]
 
-Greedy, also as later questions of conversations (in C alone). Torch runs the checkpoint's own weights, which were never rounded; without --checkpoint it runs the exported
-ones with FP32 activations. Also: how many MTP drafts are right over the answers, and the routers' load."""
+Greedy, also as later questions of conversations (in C alone). Torch runs the checkpoint's own weights, which were never rounded;
+without --checkpoint it runs the exported ones with FP32 activations. Also: how many MTP drafts are right over the answers, and the routers' load."""
 import argparse
 import json
 import os
@@ -25,7 +25,10 @@ PROBLEMS = 2000  # that the card reports on
 ROOM = 400  # new tokens; worked reasoning needs fewer than 300
 
 
-def held_out(n, seed=20):
+SEED = 20  # of the card's problems
+
+
+def held_out(n, seed=SEED):
     """The same number of problems of each task, all levels in turn."""
     rng, tasks = random.Random(seed), list(problems.TASKS)
     return [problems.make(tasks[i % len(tasks)], rng, "heldout", i // len(tasks) % problems.LEVELS) for i in range(n)]
@@ -36,7 +39,7 @@ def by_fathom(fathom, model, asked, room):
     return [x["ids"] for x in rollout.ask(fathom, model, asked, 1, 0, 0, room, len(os.sched_getaffinity(0)))]
 
 
-def conversations(n, seed=24):
+def conversations(n, seed=SEED + 4):
     """Held-out problems as the second or third question of a conversation of held-out problems."""
     rng = random.Random(seed)
     return [(p, problems.earlier(rng, "heldout", 1 + i % 2)) for i, p in enumerate(held_out(n, seed))]
@@ -88,16 +91,17 @@ def main():
     p.add_argument("fathom")
     p.add_argument("--checkpoint")
     p.add_argument("--problems", type=int, default=PROBLEMS)
+    p.add_argument("--seed", type=int, default=SEED, help="of the problems")
     p.add_argument("--room", type=int, default=ROOM, help="new tokens at most")
     p.add_argument("--without-torch", action="store_true", help="only what fathom answers, which is quicker")
     p.add_argument("--out")
     a = p.parse_args()
-    prompts, asked = Prompts(a.exported), held_out(a.problems)
+    prompts, asked = Prompts(a.exported), held_out(a.problems, a.seed)
     student = is_student(a.exported)
     reference = read_student(a.exported) if student else load(a.checkpoint) if a.checkpoint else read(a.exported)
     reference.numerics.dtype = torch.float32
     answers = by_fathom(a.fathom, a.exported, [(p, ()) for p in asked], a.room)
-    later = conversations(a.problems)
+    later = conversations(a.problems, a.seed + 4)
     columns = {"fathom w8a8": accuracies(prompts, asked, answers),
                "in conversations": accuracies(prompts, [p for p, _ in later], by_fathom(a.fathom, a.exported, later, a.room))}
     if not a.without_torch:

@@ -117,7 +117,7 @@ static void page_scores(const attention *a, page_rows keys, int64_t n_key, int n
 static void attend(const attention *a) {
     const fa_cpu_kernels *k = a->c->kernels;
     const fa_kv_layout *l = a->kv->layout;
-    float s[HEADS][FA_PAGE_POSITIONS], max[HEADS], sum[HEADS], rescale[HEADS];
+    float s[HEADS][FA_PAGE_POSITIONS], max[HEADS], sum[HEADS] = {0}, rescale[HEADS];
     int64_t n_key = a->width + (a->both ? l->b.n : 0);
     for (int32_t at = 0; at <= a->place->pos; at += FA_PAGE_POSITIONS) {
         int n = (int)cpu_min(FA_PAGE_POSITIONS, (int64_t)a->place->pos - at + 1);
