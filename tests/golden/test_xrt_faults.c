@@ -90,10 +90,12 @@ static void fifty_kills(void *arg) {
     check_rng rng = {77};
     int right = 0;
     for (int i = 0; i < KILLS; i++) {
-        if (!check_device_model()) CHECK_OK(ask(g, ids, &a, &e), &e); /* the last kill came after the answer */
         killer k = {check_device_model(), (useconds_t)(check_u64(&rng) % (uint64_t)answer_us)};
         pthread_t thread;
-        CHECK(k.model > 0, "kill %d: there is no device model", i);
+        while (k.model <= 0) { /* the last kill came after the answer; the next answer starts another model */
+            CHECK_OK(ask(g, ids, &a, &e), &e);
+            k.model = check_device_model();
+        }
         CHECK(!pthread_create(&thread, NULL, kill_later, &k));
         fathom_status st = ask(g, ids, &a, &e);
         pthread_join(thread, NULL);
