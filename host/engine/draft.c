@@ -87,19 +87,12 @@ static fa_step mtp_step(const fathom_engine *g, int32_t rows, int32_t n_logits) 
                      .logits = b->logits};
 }
 
-static int32_t largest(const float *logits, int32_t n) {
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        if (logits[i] > logits[best]) best = i;
-    return best;
-}
-
 /* The draft number `k` of each session that wants so many, from the logits that were just made. */
 static void take_guesses(fathom_engine *g, int32_t k) {
     const fa_batch *b = &g->batch;
     int32_t vocab = g->setup.config.vocab, at = 0;
     for (int32_t i = 0; i < b->n_turns; i++)
-        if (b->turns[i].drafts > k) guess(b->turns[i].session, largest(b->logits + (int64_t)at++ * vocab, vocab));
+        if (b->turns[i].drafts > k) guess(b->turns[i].session, fa_largest(b->logits + (int64_t)at++ * vocab, vocab));
 }
 
 /* The rows that stand, each with the token behind it: their keys of the layer go into the cache beside the model's. The batch's

@@ -102,7 +102,7 @@ static const float *restrict_to(fa_sampler *s, const uint32_t *allowed, const fl
 
 /* --- weights and filters ------------------------------------------------------------------------------------------ */
 
-static int32_t largest(const float *x, int32_t n) {
+int32_t fa_largest(const float *x, int32_t n) {
     int32_t best = 0;
     for (int32_t i = 1; i < n; i++) {
         if (x[i] > x[best]) best = i;
@@ -183,7 +183,7 @@ static int32_t draw(const fa_candidate *c, int32_t n, uint64_t u) {
 }
 
 static int32_t choose(fa_sampler *s, const fathom_sampling *p, const float *x, uint64_t n_new) {
-    int32_t best = largest(x, s->vocab);
+    int32_t best = fa_largest(x, s->vocab);
     if (p->temperature == 0) return best;
     int32_t n = gather(s->candidate, x, s->vocab, x[best], p->temperature);
     if (n == 0) return best; /* penalties made the largest logit infinite */
@@ -224,7 +224,7 @@ static void find_top(const float *x, int32_t vocab, int32_t n, uint64_t *top) {
 }
 
 static void report(const float *logits, int32_t vocab, int32_t n_top, fa_choice *out) {
-    float max = logits[largest(logits, vocab)];
+    float max = logits[fa_largest(logits, vocab)];
     uint64_t sum = 0;
     for (int32_t i = 0; i < vocab; i++) sum += weight_of(logits[i] - max);
     double log_sum = natural_log((double)sum * 0x1p-40) + (double)max;

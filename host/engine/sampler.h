@@ -63,6 +63,9 @@ typedef struct fa_choice {
 fa_status fa_sample(fa_sampler *s, const fathom_sampling *p, const float *logits, const fa_history *h, fa_choice *out,
                     fa_error *e);
 
+/* The index of the largest of n numbers, the lowest of equal ones. */
+int32_t fa_largest(const float *x, int32_t n);
+
 /* FA_ENUMERIC naming the first of the `n` logits that is not finite. */
 fa_status fa_logits_check(const float *logits, int32_t n, fa_error *e);
 
