@@ -62,6 +62,7 @@ typedef struct fathom_options {
     int64_t cache_bytes;  /* of the page pool; 0: sessions * context */
     int32_t step_rows;    /* rows of one step, at least `sessions`; 0: 256 */
     bool logits_all;      /* fathom_logits may ask for every position */
+    int32_t score_rows;   /* rows of one step that may give log-probabilities of prompts; 0: 32 */
     bool timeline;        /* keep what fathom_engine_timeline writes */
     bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
     int32_t drafts; /* tokens guessed ahead in one step, 0 .. FATHOM_MOST_DRAFTS; 0: none. By the multi-token-prediction
@@ -139,6 +140,10 @@ typedef struct fathom_sampling {
     int32_t n_stop_ids;
     bool ignore_eos;
     int32_t top_logprobs; /* report this many alternatives of each token, 0..20 */
+    int32_t
+        score_from; /* log-probabilities of the prompt's tokens from this index on come out of fathom_session_scored; those before it
+                           * may come from the cache. 1: all that have one. 0: none */
+    bool prompt_only; /* no answer: the session ends (FATHOM_LENGTH) when its prompt is computed */
     /* What the answer must be. Tokens that would break it are not chosen; its end comes by itself. Cut short by max_tokens or a
      * stop text it is only a beginning. Texts are JSON. What is supported of schemas: host/grammar/README.md. */
     const char *json_schema; /* NULL: any text; "" or "{}": a JSON object; else a schema that the answer fits */
@@ -193,6 +198,9 @@ typedef struct fathom_token {
 /* The next token that the session has made and the caller has not seen; false when there is none at the moment. The token
  * that ends an answer (end-of-sequence, stop id) comes too, without text. */
 FATHOM_API bool fathom_session_next(fathom_session *s, fathom_token *token);
+/* The next of the prompt's tokens that were asked for by score_from, with its log-probability and alternatives, without text; false
+ * when there is none at the moment. They come in the prompt's order, before the answer; a session whose caller leaves them waits. */
+FATHOM_API bool fathom_session_scored(fathom_session *s, fathom_token *token);
 FATHOM_API fathom_finish fathom_session_finish(const fathom_session *s);
 /* After the end: text that was held back for a stop text or an unfinished character, to be shown after the last token; a view,
  * until the next prompt; may be "". */

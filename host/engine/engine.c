@@ -100,7 +100,7 @@ static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
     const fa_setup *s = &g->setup;
     int64_t vocab = s->config.vocab;
     int64_t session = (int64_t)sizeof(fathom_session) + (2 * (int64_t)s->context + s->context / FA_PAGE_POSITIONS) * 4 +
-                      (s->drafts + 1) * (int64_t)sizeof(fathom_token);
+                      (s->drafts + 1 + s->score_rows) * (int64_t)sizeof(fathom_token);
     int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
     int64_t rows = s->step_rows * (int64_t)(3 * sizeof(int32_t) + sizeof(fa_place));
     return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * session +
@@ -137,7 +137,8 @@ static fa_status open_tables(fathom_engine *g, fa_error *e) {
         g->sessions[i].engine = g;
         g->sessions[i].tokens = fa_arena_array(&g->arena, (size_t)s->context + 1, sizeof(int32_t));
         g->sessions[i].made = fa_arena_array(&g->arena, (size_t)s->drafts + 1, sizeof(fathom_token));
-        if (!g->sessions[i].tokens || !g->sessions[i].made)
+        g->sessions[i].scored = fa_arena_array(&g->arena, (size_t)s->score_rows, sizeof(fathom_token));
+        if (!g->sessions[i].tokens || !g->sessions[i].made || !g->sessions[i].scored)
             return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     }
     return fa_sampler_open(&g->sampler, &g->arena, s->config.vocab, e);

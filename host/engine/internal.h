@@ -18,9 +18,11 @@
 /* One session's part of a step: rows that the cache does not hold yet, then drafts. */
 typedef struct fa_turn {
     fathom_session *session;
+    int32_t wanted;       /* rows that it has a use for */
     int32_t rows, drafts; /* rows counts the drafts; after the step, drafts to be made for the next one */
     int32_t first;        /* of its rows in the batch; after the step, its last row in the pass of the MTP layer */
-    int32_t first_logits; /* of its 1 + drafts rows of logits */
+    int32_t first_logits; /* of its rows of logits, which are those of its last rows: */
+    int32_t n_logits;     /* one, one for each draft, one for each token of a prompt whose log-probability is wanted */
     int32_t kept;         /* rows that stand after the step; 0 where the session ended by an error */
     bool prompt;          /* rows of a prompt */
     bool has_room;        /* behind its rows, fa_draft_room in all */
@@ -44,6 +46,7 @@ typedef struct fa_setup {
     fa_cache_type cache;
     int32_t context, sessions, step_rows;
     int32_t drafts, logit_rows; /* drafts of a session, rows of logits of a step: at most */
+    int32_t score_rows;         /* of these, those for log-probabilities of prompts */
     bool mtp;                   /* drafts come from the MTP layer */
     bool logits_all;
 } fa_setup;
@@ -84,6 +87,9 @@ struct fathom_session {
     fa_text text;           /* of the made tokens' texts, what may go out; each is terminated */
     fathom_token *made;     /* [drafts + 1] of the last step */
     int32_t n_made, n_seen; /* the caller has seen the first n_seen */
+    fathom_token *scored;   /* [score_rows] the prompt's tokens whose log-probability the last step gave */
+    int32_t n_scored, n_scored_seen;
+    int32_t score_next; /* the next token of the prompt that is to be scored; n_prompt: none */
     fathom_finish finish;
     fa_error error;
     atomic_bool cancelled;
@@ -116,6 +122,15 @@ bool fa_session_completes(fathom_session *s, int32_t id);
 /* Ends the answer. */
 void fa_session_end(fathom_session *s, fathom_finish why);
 void fa_session_fail(fathom_session *s, const fa_error *why);
+
+/* Rows that a turn has a use for: all that wait, but of those to be scored at most `share`. */
+int32_t fa_score_wanted(const fathom_session *s, int32_t share);
+/* Whether the session waits for log-probabilities of its prompt. */
+bool fa_score_waits(const fathom_session *s);
+/* How many of the turn's last rows must give logits for its prompt's sake: 0 where nothing is to be scored. */
+int32_t fa_score_logits(const fa_turn *turn);
+/* Keeps the log-probabilities of the prompt that the step gave. FA_ENUMERIC names the position. */
+fa_status fa_score_take(const fathom_engine *g, const fa_turn *turn, fa_error *e);
 
 /* Tokens, drafts aside, that are not in the cache yet: 1 while answering, more before. */
 int32_t fa_session_waiting(const fathom_session *s);

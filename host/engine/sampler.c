@@ -239,6 +239,15 @@ static void report(const float *logits, int32_t vocab, int32_t n_top, fa_choice 
     }
 }
 
+fa_status fa_score(const float *logits, int32_t vocab, int32_t n_top, fa_choice *out, fa_error *e) {
+    fa_status st = fa_logits_check(logits, vocab, e);
+    if (st) return st;
+    unsigned mode = fa_fp_enter();
+    report(logits, vocab, n_top, out);
+    fa_fp_leave(mode);
+    return FA_OK;
+}
+
 fa_status fa_sample(fa_sampler *s, const fathom_sampling *p, const float *logits, const fa_history *h, fa_choice *out,
                     fa_error *e) {
     fa_status st = fa_logits_check(logits, s->vocab, e);

@@ -63,6 +63,9 @@ typedef struct fa_choice {
 fa_status fa_sample(fa_sampler *s, const fathom_sampling *p, const float *logits, const fa_history *h, fa_choice *out,
                     fa_error *e);
 
+/* The log-probability of token out->id by logits [vocab], and the n_top likeliest tokens. FA_ENUMERIC when one of them is not finite. */
+fa_status fa_score(const float *logits, int32_t vocab, int32_t n_top, fa_choice *out, fa_error *e);
+
 /* The index of the largest of n numbers, the lowest of equal ones. */
 int32_t fa_largest(const float *x, int32_t n);
 

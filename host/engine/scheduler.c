@@ -13,7 +13,7 @@ static int64_t now_ns(void) {
 
 /* A session takes part in the next step when it has an answer to make and the caller has taken the last tokens. */
 static bool is_ready(const fathom_session *s) {
-    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made;
+    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made && s->n_scored_seen == s->n_scored;
 }
 
 static void end_cancelled(fathom_engine *g) {
@@ -21,6 +21,15 @@ static void end_cancelled(fathom_engine *g) {
         fathom_session *s = &g->sessions[i];
         if (s->open && s->finish == FATHOM_RUNNING && atomic_load(&s->cancelled)) fa_session_end(s, FATHOM_CANCELLED);
     }
+}
+
+/* The room for logits of prompts is shared evenly by those that are scored. */
+static void set_wanted(fathom_engine *g) {
+    fa_batch *b = &g->batch;
+    int32_t scored = 0;
+    for (int32_t i = 0; i < b->n_turns; i++) scored += fa_score_waits(b->turns[i].session);
+    int32_t share = scored > g->setup.score_rows ? 1 : g->setup.score_rows / (scored ? scored : 1);
+    for (int32_t i = 0; i < b->n_turns; i++) b->turns[i].wanted = fa_score_wanted(b->turns[i].session, share);
 }
 
 /* Every ready session gets a row (step_rows >= sessions), which is all that one needs while it answers, and then those of its
@@ -36,6 +45,7 @@ static void plan(fathom_engine *g) {
                 b->turns[b->n_turns++] = (fa_turn){.session = s, .rows = 1, .prompt = s->n_new == 0};
         }
     }
+    set_wanted(g);
     int32_t left = g->rows_limit - b->n_turns, hungry;
     for (int32_t i = 0; i < b->n_turns; i++) {
         fa_turn *turn = &b->turns[i];
@@ -46,10 +56,10 @@ static void plan(fathom_engine *g) {
     }
     do {
         hungry = 0;
-        for (int32_t i = 0; i < b->n_turns; i++) hungry += fa_session_waiting(b->turns[i].session) > b->turns[i].rows;
+        for (int32_t i = 0; i < b->n_turns; i++) hungry += b->turns[i].wanted > b->turns[i].rows;
         int32_t share = hungry ? (left + hungry - 1) / hungry : 0;
         for (int32_t i = 0; i < b->n_turns; i++) {
-            int32_t more = fa_session_waiting(b->turns[i].session) - b->turns[i].rows;
+            int32_t more = b->turns[i].wanted - b->turns[i].rows;
             if (more > share) more = share;
             if (more > left) more = left;
             if (more < 0) more = 0; /* a turn with drafts has more rows than wait */
@@ -90,7 +100,7 @@ static bool place(fathom_engine *g, fa_turn *turn) {
 }
 
 /* Turns that found room move up; the last row of each gives logits, inside a prompt too: they show when a number has left
- * the range. Before drafts it is the row before them, and theirs. */
+ * the range. Before drafts it is the row before them, and theirs; in a prompt that is scored, more. */
 static void place_turns(fathom_engine *g) {
     fa_batch *b = &g->batch;
     int32_t planned = b->n_turns;
@@ -99,7 +109,9 @@ static void place_turns(fathom_engine *g) {
         fa_turn turn = b->turns[i];
         if (!place(g, &turn)) continue;
         turn.first_logits = b->n_logits;
-        for (int32_t k = 0; k <= turn.drafts; k++) b->logit_rows[b->n_logits++] = b->rows - 1 - turn.drafts + k;
+        turn.n_logits = fa_score_logits(&turn);
+        if (turn.n_logits <= turn.drafts) turn.n_logits = turn.drafts + 1;
+        for (int32_t k = 0; k < turn.n_logits; k++) b->logit_rows[b->n_logits++] = b->rows - turn.n_logits + k;
         b->turns[b->n_turns++] = turn;
     }
 }
@@ -148,8 +160,8 @@ static fa_status run(fathom_engine *g, fa_error *e) {
  * right. A row that cannot be sampled from ends the session, which keeps nothing of the step then. */
 static void take_tokens(fathom_engine *g, fa_turn *turn) {
     fathom_session *s = turn->session;
-    const float *logits = g->batch.logits + (int64_t)turn->first_logits * g->setup.config.vocab;
-    int32_t right = 0;
+    int32_t first = turn->first_logits + turn->n_logits - 1 - turn->drafts, right = 0;
+    const float *logits = g->batch.logits + (int64_t)first * g->setup.config.vocab;
     bool again = true;
     fa_session_begin_step(s);
     for (int32_t i = 0; again; i++, logits += g->setup.config.vocab) {
@@ -172,14 +184,21 @@ static void take_tokens(fathom_engine *g, fa_turn *turn) {
 /* Takes what the step computed for one session; which of its rows stand. */
 static void finish_turn(fathom_engine *g, fa_turn *turn) {
     fathom_session *s = turn->session;
-    const float *logits = g->batch.logits + (int64_t)turn->first_logits * g->setup.config.vocab;
+    int32_t last = turn->first_logits + turn->n_logits - 1;
+    const float *logits = g->batch.logits + (int64_t)last * g->setup.config.vocab;
+    bool whole = fa_session_waiting(s) == turn->rows - turn->drafts;
     fa_error e = {0};
-    if (fa_session_waiting(s) == turn->rows - turn->drafts)
+    if (fa_score_take(g, turn, &e))
+        fa_session_fail(s, &e);
+    else if (whole && !s->sampling.prompt_only)
         take_tokens(g, turn);
     else if (fa_logits_check(logits, g->setup.config.vocab, &e))
         fa_session_fail(s, &e);
     else
         turn->kept = turn->rows;
+    if (!whole || !s->sampling.prompt_only || !turn->kept) return;
+    turn->kept--; /* there is no token behind the last one, and keys of the MTP layer need one */
+    fa_session_end(s, FATHOM_LENGTH);
 }
 
 /* Records what stands and what it took. */

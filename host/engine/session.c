@@ -31,8 +31,8 @@ void fathom_session_close(fathom_session *s) {
     free(s->stop_ids);
     fathom_engine *engine = s->engine;
     int32_t *tokens = s->tokens;
-    fathom_token *made = s->made;
-    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made};
+    fathom_token *made = s->made, *scored = s->scored;
+    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made, .scored = scored};
 }
 
 /* --- the prompt --------------------------------------------------------------------------------------------------- */
@@ -48,6 +48,9 @@ static fa_status check_prompt(const fathom_session *s, const int32_t *ids, size_
             return fa_fail(e, FA_EINVAL, "prompt: ids[%zu] is %d, must be in 0 .. %d", i, ids[i],
                            setup->config.vocab - 1);
     }
+    if (p->score_from < 0 || (size_t)p->score_from > n)
+        return fa_fail(e, FA_EINVAL, "sampling: score_from is %d, must be in 0 .. %zu, as the prompt has %zu tokens",
+                       p->score_from, n, n);
     fa_status st = fa_sampling_check(p, setup->config.vocab, e);
     if (!st && p->n_stop > 0 && !s->engine->tokenizer)
         st = fa_fail(e, FA_EINVAL, "sampling: stop texts need a tokenizer, and %s has none", s->engine->name);
@@ -113,13 +116,14 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     s->n_prompt = (int32_t)n;
     s->n_new = 0;
     s->decoder = (fa_decoder){0};
-    s->n_made = s->n_seen = s->n_draft = 0;
+    s->n_made = s->n_seen = s->n_draft = s->n_scored = s->n_scored_seen = 0;
+    s->score_next = p->score_from ? p->score_from : s->n_prompt;
     s->most_drafts = s->engine->setup.drafts;
     s->error = (fa_error){0};
     s->finish = FATHOM_RUNNING;
     atomic_store(&s->cancelled, false);
     s->usage = (fathom_usage){.prompt_tokens = (int32_t)n};
-    s->usage.cached_tokens = fa_sequence_reuse(s->sequence, s->tokens, s->n_prompt);
+    s->usage.cached_tokens = fa_sequence_reuse(s->sequence, s->tokens, s->score_next);
     return FATHOM_OK;
 }
 

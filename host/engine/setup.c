@@ -7,7 +7,13 @@
 
 #include "host/engine/internal.h"
 
-enum { AUTO_CONTEXT = 8192, AUTO_STEP_ROWS = 256, MOST_SESSIONS = 4096, MOST_STEP_ROWS = 1 << 16 };
+enum {
+    AUTO_CONTEXT = 8192,
+    AUTO_STEP_ROWS = 256,
+    AUTO_SCORE_ROWS = 32,
+    MOST_SESSIONS = 4096,
+    MOST_STEP_ROWS = 1 << 16
+};
 
 static const char *const numerics_names[] = {[FA_W8A8] = "w8a8", [FA_W8A16] = "w8a16", NULL};
 static const char *const cache_names[] = {
@@ -63,6 +69,7 @@ static fa_status choose_sizes(fa_setup *s, const fathom_options *o, fa_error *e)
     if (!st) st = in_range("sessions", o->sessions, MOST_SESSIONS, e);
     if (!st) st = in_range("step_rows", o->step_rows, MOST_STEP_ROWS, e);
     if (!st) st = in_range("cache_bytes", o->cache_bytes, INT64_MAX, e);
+    if (!st) st = in_range("score_rows", o->score_rows, MOST_STEP_ROWS, e);
     if (!st) st = in_range("drafts", o->drafts, FATHOM_MOST_DRAFTS, e);
     if (st) return st;
     if (o->context > most)
@@ -74,7 +81,9 @@ static fa_status choose_sizes(fa_setup *s, const fathom_options *o, fa_error *e)
     if (s->step_rows < s->sessions)
         return fa_fail(e, FA_EINVAL, "step_rows: %d is less than one row for each of %d sessions", s->step_rows,
                        s->sessions);
-    int64_t logits = s->sessions * (1 + (int64_t)o->drafts);
+    s->score_rows = o->score_rows ? o->score_rows : AUTO_SCORE_ROWS;
+    if (s->score_rows > s->step_rows) s->score_rows = s->step_rows;
+    int64_t logits = s->sessions * (1 + (int64_t)o->drafts) + s->score_rows;
     s->drafts = o->drafts;
     s->logit_rows = (int32_t)(logits < s->step_rows ? logits : s->step_rows);
     return FA_OK;
