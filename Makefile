@@ -14,14 +14,14 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to test, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
 TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
-LIB_PKGS := libmicrohttpd jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium uuid expat OpenCL
+LIB_PKGS := libmicrohttpd jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium uuid expat OpenCL libpng libjpeg libwebp
 LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 
 WARN          := -Wall -Wextra -Werror -Wno-format-zero-length
@@ -37,7 +37,7 @@ HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/
 
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
-               host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
+               host/image/*.c host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 # programs that fathom starts: XRT's host process, and the device model that XRT's emulation starts
@@ -267,7 +267,7 @@ reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load
 	@$(if $(P),,FATHOM_KILLS=200 $(BUILD)/tests/unit/test_server_crash)
 
 # the service with libFuzzer: what reads requests compiled by clang to be watched, the arithmetic as it is
-FUZZ_SRC  := $(wildcard host/server/*.c host/text/*.c host/base/json.c host/base/status.c)
+FUZZ_SRC  := $(wildcard host/image/*.c host/server/*.c host/text/*.c host/base/json.c host/base/status.c)
 FUZZ_OBJ   = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_SRC) tests/fuzz/fuzz_$(T).c)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 TIME      ?= 60
@@ -281,7 +281,7 @@ $(BUILD)/fuzz_%: $(FUZZ_OBJ) $(BUILD)/libcheck.a $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS) -lgomp -lm
 
 .PHONY: fuzz
-fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that crash the service: T=http TIME=60
+fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that crash the service, or the reading of pictures: T=http or T=image, TIME=60
 	@mkdir -p $(BUILD)/corpus-$(T)
 	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) -max_len=4096 -timeout=60 \
 	  -print_final_stats=1 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)

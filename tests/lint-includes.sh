@@ -7,6 +7,7 @@ find host quant hls sim boards opencl -name '*.[ch]' 2>/dev/null | sort | xargs 
 BEGIN {
     rule["host/base"]    = ""
     rule["host/format"]  = "host/base"
+    rule["host/image"]   = "host/base"
     rule["host/text"]    = "host/base host/format"
     rule["host/backend"] = "host/base host/format boards hls sim/device/sim.h sim/xrt_device/control.h opencl"
     rule["host/xrt"]     = "host/base hls host/backend/xrt/wire.h host/backend/xrt/folder.h host/backend/xrt/shim.h"
