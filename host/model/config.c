@@ -225,12 +225,52 @@ static fa_status read_config(fa_config *c, const json_t *o, const char *file, fa
     return s;
 }
 
+/* A model of several parts, and the key under which config.json describes its language model. */
+static const struct part {
+    const char *architecture, *model_type, *key;
+    fa_naming naming;
+} parts[] = {
+    {"MultiModalityCausalLM", "multi_modality", "language_config", FA_NAMES_JANUS},
+    {"JanusForConditionalGeneration", "janus", "text_config", FA_NAMES_JANUS_HF},
+};
+
+static const struct part *part_of(const json_t *o) {
+    const char *architecture = architecture_of(o), *type = json_string_value(json_object_get(o, "model_type"));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (architecture ? !strcmp(architecture, parts[i].architecture) : type && !strcmp(type, parts[i].model_type))
+            return &parts[i];
+    return NULL;
+}
+
+/* Janus-Pro-7B leaves out what equals the defaults of transformers' LlamaConfig. */
+static fa_status add_defaults(json_t *language, const char *file, fa_error *e) {
+    json_t *defaults =
+        json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}", "model_type", "llama", "hidden_size", 4096, "intermediate_size",
+                  11008, "num_hidden_layers", 32, "num_attention_heads", 32, "max_position_embeddings", 2048);
+    bool failed = !defaults || json_object_update_missing(language, defaults);
+    json_decref(defaults);
+    return failed ? fa_fail(e, FA_ENOMEM, "%s: out of memory", file) : FA_OK;
+}
+
+/* Quantisation is noted beside the parts. */
+static fa_status read_part(fa_config *c, const json_t *o, const struct part *part, const char *file, fa_error *e) {
+    json_t *language = json_object_get(o, part->key);
+    if (!json_is_object(language)) return fa_fail(e, FA_EFORMAT, "%s: %s: expected an object", file, part->key);
+    fa_status s = add_defaults(language, file, e);
+    if (!s) s = read_config(c, language, file, e);
+    if (!s) s = read_quantisation(c, o, file, e);
+    c->architecture = part->architecture;
+    c->naming = part->naming;
+    return s;
+}
+
 fa_status fa_config_load(fa_config *c, const char *dir, fa_error *e) {
     char *path = fa_path_join(dir, "config.json");
     if (!path) return fa_fail(e, FA_ENOMEM, "%s: out of memory", dir);
     json_t *o = NULL;
     fa_status s = fa_json_load(&o, path, e);
-    if (!s) s = read_config(c, o, path, e);
+    const struct part *part = s ? NULL : part_of(o);
+    if (!s) s = part ? read_part(c, o, part, path, e) : read_config(c, o, path, e);
     if (!s) s = read_generation(c, dir, e);
     if (!s) s = fa_config_finish(c, &(fa_config_source){.file = path}, e);
     json_decref(o);

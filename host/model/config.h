@@ -13,6 +13,10 @@ typedef enum fa_rope_scaling { FA_ROPE_PLAIN = 0, FA_ROPE_LINEAR, FA_ROPE_YARN, 
 typedef enum fa_scoring { FA_SCORE_SOFTMAX = 0, FA_SCORE_SIGMOID } fa_scoring;
 typedef enum fa_topk_method { FA_TOPK_GREEDY = 0, FA_TOPK_GROUP_LIMITED, FA_TOPK_NOAUX } fa_topk_method;
 
+/* How the language model's tensors are called: as in its own releases; behind "language_model." in deepseek-ai's Janus; behind
+ * "model.language_model." but for the head, as transformers saves Janus. */
+typedef enum fa_naming { FA_NAMES_PLAIN = 0, FA_NAMES_JANUS, FA_NAMES_JANUS_HF } fa_naming;
+
 typedef struct fa_config {
     const char *architecture; /* static: "DeepseekV3ForCausalLM", ... (for GGUF the one it stands for) */
     const char *family;       /* static: "deepseek-v3", "deepseek-v2", "llama", "qwen2" */
@@ -46,10 +50,11 @@ typedef struct fa_config {
     float routed_scale;
 
     int32_t mtp_layers;
+    fa_naming naming;
     bool fp8; /* quantization_config says FP8 with 128x128 blocks */
 } fa_config;
 
-/* Reads `dir`/config.json. FA_EFORMAT names file and field; FA_EUNSUPPORTED an architecture that is not one
+/* Reads `dir`/config.json; of Janus, the part about its language model. FA_EFORMAT names file and field; FA_EUNSUPPORTED an architecture that is not one
  * of ours. */
 fa_status fa_config_load(fa_config *c, const char *dir, fa_error *e);
 fa_status fa_config_from_gguf(fa_config *c, const fa_gguf *g, fa_error *e);

@@ -56,7 +56,7 @@ static fa_status load_config(fa_model *m, const fa_model_options *o, fa_error *e
     return FA_OK;
 }
 
-static fa_status reserve(fa_model *m, fa_error *e) {
+static fa_status reserve(fa_model *m, const fa_model_options *o, fa_error *e) {
     const fa_config *c = &m->config;
     bool mla = c->attention == FA_ATTENTION_MLA;
     int64_t shared = fa_size_of(c, FA_SIZE_SHARED);
@@ -72,8 +72,10 @@ static fa_status reserve(fa_model *m, fa_error *e) {
                         .max_heads = c->heads,
                         .max_rank = (int32_t)largest(ranks, 5),
                         .max_positions = m->max_positions};
+    fa_status s = o->guest ? o->guest->limits(o->guest->ctx, m->tensors, &limits, e) : FA_OK;
+    if (s) return s;
     size_t before = m->backend->bytes(m->backend);
-    fa_status s = m->backend->reserve(m->backend, &limits, e);
+    s = m->backend->reserve(m->backend, &limits, e);
     m->scratch_bytes = (int64_t)(m->backend->bytes(m->backend) - before);
     return s;
 }
@@ -168,13 +170,14 @@ fa_status fa_model_open(fa_model **out, const fa_model_options *o, fa_error *e) 
     m->max_positions = o->max_positions;
     s = fa_tensors_open(&m->tensors, o->path, e);
     if (!s) s = load_config(m, o, e);
-    if (!s) s = reserve(m, e);
+    if (!s) s = reserve(m, o, e);
     fa_weights_options weights = {.backend = o->backend,
                                   .path = o->path,
                                   .mtp = m->mtp,
                                   .experts_by = o->experts_by,
                                   .progress = o->progress,
-                                  .progress_ctx = o->progress_ctx};
+                                  .progress_ctx = o->progress_ctx,
+                                  .guest = o->guest};
     if (!s) s = fa_weights_load(&m->weights, &m->config, m->tensors, &weights, e);
     if (!s) s = alloc_buffers(m, e);
     if (!s) s = make_rope(m, e);

@@ -12,6 +12,14 @@
 
 typedef struct fa_model fa_model;
 
+/* Another who computes on the model's backend with weights of the same files: says before the backend reserves what it needs more
+ * of, and gives its weights before the backend settles. */
+typedef struct fa_model_guest {
+    void *ctx;
+    fa_status (*limits)(void *ctx, const fa_tensors *tensors, fa_limits *limits, fa_error *e);
+    fa_status (*weights)(void *ctx, const fa_tensors *tensors, fa_backend *backend, fa_error *e);
+} fa_model_guest;
+
 typedef struct fa_model_options {
     const char *path;     /* folder, .safetensors with config.json beside it, or .gguf */
     fa_backend *backend;  /* borrowed; the caller closes it after the model */
@@ -24,6 +32,7 @@ typedef struct fa_model_options {
     const char *experts_by; /* a trace whose most visited experts the backend shall hold first, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total); /* bytes checked while loading; or NULL */
     void *progress_ctx;
+    const fa_model_guest *guest; /* or NULL */
 } fa_model_options;
 
 /* Opens a model: every weight is checked (shape, type, no NaN code) and prepared on the backend; a missing
@@ -62,14 +71,18 @@ typedef struct fa_probe {
 /* One pass of rows, of any mixture of sequences. Rows of one sequence are in rising position order and their
  * pages have room. */
 typedef struct fa_step {
-    int32_t rows;              /* <= max_rows */
-    const int32_t *tokens;     /* [rows] ids in 0 .. vocab-1 */
-    const fa_place *place;     /* [rows] */
-    fa_buffer *pool;           /* cache pages */
-    int32_t n_logits;          /* <= max_logit_rows */
-    const int32_t *logit_rows; /* [n_logits] rows whose logits are wanted */
-    float *logits;             /* [n_logits, vocab], written */
-    const fa_probe *probe;     /* or NULL */
+    int32_t rows;                   /* <= max_rows */
+    const int32_t *tokens;          /* [rows] ids in 0 .. vocab-1; any where the row has an embedding of its own */
+    const float *const *embeddings; /* NULL, or [rows]: where not NULL, [hidden] values in the place of the token's */
+    const fa_place *place;          /* [rows] */
+    fa_buffer *pool;                /* cache pages */
+    int32_t n_logits;               /* <= max_logit_rows */
+    const int32_t *logit_rows;      /* [n_logits] rows whose logits are wanted */
+    float *logits;                  /* [n_logits, vocab], written */
+    int32_t n_hidden;
+    const int32_t *hidden_rows; /* [n_hidden] rows whose hidden states after the final norm are wanted */
+    float *hidden;              /* [n_hidden, hidden], written */
+    const fa_probe *probe;      /* or NULL */
 } fa_step;
 
 /* Runs the step; stores every row's keys in the cache. When the device failed and could be recovered, the step is run again: it

@@ -1,6 +1,8 @@
 /* The pass of a step's rows through the layers. Shapes: T = step rows. */
 #include "host/model/transformer.h"
 
+#include <string.h>
+
 #include "host/base/threads.h"
 #include "host/model/rope.h"
 #include "host/model/router.h"
@@ -231,11 +233,16 @@ fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e) {
         return fa_fail(e, FA_EINVAL, "step: %d rows are not in 1..%d", step->rows, m->max_rows);
     if (step->n_logits < 0 || step->n_logits > m->max_logit_rows)
         return fa_fail(e, FA_EINVAL, "step: %d logit rows are not in 0..%d", step->n_logits, m->max_logit_rows);
+    if (step->n_hidden < 0 || step->n_hidden > step->rows)
+        return fa_fail(e, FA_EINVAL, "step: %d hidden rows are not in 0..%d", step->n_hidden, step->rows);
+    if (step->n_hidden && (!step->hidden_rows || !step->hidden))
+        return fa_fail(e, FA_EINVAL, "step: an array of hidden states is missing");
     if (!step->tokens || !step->place || !step->pool || (step->n_logits && (!step->logit_rows || !step->logits)))
         return fa_fail(e, FA_EINVAL, "step: a needed array is missing");
     for (int32_t t = 0; t < step->rows; t++) {
         int32_t token = step->tokens[t], pos = step->place[t].pos;
-        if (token < 0 || token >= m->config.vocab)
+        bool embedded = step->embeddings && step->embeddings[t];
+        if (!embedded && (token < 0 || token >= m->config.vocab))
             return fa_fail(e, FA_EINVAL, "step: row %d: token %d is not in 0..%d", t, token, m->config.vocab - 1);
         if (pos < 0 || pos >= m->max_positions)
             return fa_fail(e, FA_ELIMIT, "step: row %d: position %d is not in 0..%d", t, pos, m->max_positions - 1);
@@ -243,14 +250,22 @@ fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e) {
     for (int32_t i = 0; i < step->n_logits; i++)
         if (step->logit_rows[i] < 0 || step->logit_rows[i] >= step->rows)
             return fa_fail(e, FA_EINVAL, "step: logit row %d is not in 0..%d", step->logit_rows[i], step->rows - 1);
+    for (int32_t i = 0; i < step->n_hidden; i++)
+        if (step->hidden_rows[i] < 0 || step->hidden_rows[i] >= step->rows)
+            return fa_fail(e, FA_EINVAL, "step: hidden row %d is not in 0..%d", step->hidden_rows[i], step->rows - 1);
     return FA_OK;
 }
 
 fa_status fa_embed(fa_model *m, const fa_step *step, const fa_weight *table, fa_buffer *to, fa_error *e) {
     int64_t hidden = m->config.hidden;
     unsigned mode = fa_fp_enter();
-    for (int64_t t = 0; t < step->rows; t++)
-        fa_decode(table->type, table->data, step->tokens[t] * hidden, hidden, m->rows + t * hidden);
+    for (int64_t t = 0; t < step->rows; t++) {
+        const float *own = step->embeddings ? step->embeddings[t] : NULL;
+        if (own)
+            memcpy(m->rows + t * hidden, own, (size_t)hidden * sizeof *own);
+        else
+            fa_decode(table->type, table->data, step->tokens[t] * hidden, hidden, m->rows + t * hidden);
+    }
     fa_fp_leave(mode);
     return m->backend->write(m->backend, to, 0, m->rows, (size_t)(step->rows * hidden) * sizeof(float), e);
 }
@@ -291,7 +306,10 @@ static fa_status run_step(fa_model *m, const fa_step *step, fa_error *e) {
         s = fa_push_layer(m, i, stream, step, e);
         if (!s) s = show_hidden(m, step, i, stream, e);
     }
+    if (!s && step->n_hidden) fa_push_norm(m, step->n_hidden, stream, &w->norm, normed)->index = step->hidden_rows;
     if (!s) s = fa_read_logits(m, stream, &w->norm, &w->head, step, e);
+    size_t hidden_bytes = (size_t)step->n_hidden * (size_t)m->config.hidden * sizeof(float);
+    if (!s && step->n_hidden) s = m->backend->read(m->backend, normed, 0, step->hidden, hidden_bytes, e);
     if (!s && step->probe && step->probe->hidden) {
         fa_push_norm(m, step->rows, stream, &w->norm, normed);
         s = show_hidden(m, step, layers, normed, e);

@@ -61,7 +61,7 @@ bool fa_model_recover(fa_model *m);
 /* FA_EINVAL or FA_ELIMIT for a step that the model cannot run. */
 fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e);
 
-/* Decodes the rows of `step->tokens` from `table` into `to` [rows, hidden]. */
+/* Decodes the rows of `step->tokens` from `table` into `to` [rows, hidden]; or puts there what the step brings itself. */
 fa_status fa_embed(fa_model *m, const fa_step *step, const fa_weight *table, fa_buffer *to, fa_error *e);
 
 /* Appends an op of this kind, zeroed, to those that wait. */

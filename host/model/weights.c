@@ -124,9 +124,21 @@ static fa_weight_use use_of(const loader *l, const fa_weight_row *row) {
     return is_inner(row->rows) || is_inner(row->cols) ? FA_USE_EXPERT : FA_USE_MATMUL;
 }
 
+/* The name of a row's tensor in the model's files. */
+static void name_of(const loader *l, const fa_weight_row *row, const char *prefix, char name[NAME_TEXT]) {
+    static const char model[] = "model.";
+    snprintf(name, NAME_TEXT, "%s%s%s", l->c->naming == FA_NAMES_JANUS ? "language_model." : "", prefix,
+             l->gguf ? row->gguf : row->name);
+    size_t n = strlen(model);
+    if (l->c->naming != FA_NAMES_JANUS_HF || strncmp(name, model, n)) return;
+    char rest[NAME_TEXT];
+    snprintf(rest, sizeof rest, "%s", name + n);
+    snprintf(name, NAME_TEXT, "model.language_model.%.*s", NAME_TEXT - 32, rest);
+}
+
 static fa_status load_row(loader *l, const fa_weight_row *row, const char *prefix, void *owner, fa_error *e) {
     char name[NAME_TEXT];
-    snprintf(name, sizeof name, "%s%s", prefix, l->gguf ? row->gguf : row->name);
+    name_of(l, row, prefix, name);
     const fa_tensor *t = fa_tensors_find(l->ts, name);
     if (!t) return row->optional ? FA_OK : missing(l, name, e);
     fa_weight *w = (fa_weight *)((char *)owner + row->slot);
@@ -316,6 +328,8 @@ fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *t
     fa_status s = read_shares(&l, e);
     if (!s) s = load_all(&l, w, e);
     free(l.shares);
+    const fa_model_guest *guest = options->guest;
+    if (!s && guest) s = guest->weights(guest->ctx, ts, options->backend, e);
     if (!s) advance(&l, l.total - l.done);
     const fa_progress progress = {options->progress, options->progress_ctx};
     if (!s && options->backend->settle) s = options->backend->settle(options->backend, &progress, e);

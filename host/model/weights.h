@@ -5,7 +5,7 @@
 #include "host/backend/backend.h"
 #include "host/base/arena.h"
 #include "host/format/tensor.h"
-#include "host/model/config.h"
+#include "host/model/model.h"
 
 /* One decoder layer. A weight that the layer does not have has data == NULL. */
 typedef struct fa_layer {
@@ -46,6 +46,7 @@ typedef struct fa_weights_options {
     const char *experts_by; /* a trace, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
+    const fa_model_guest *guest; /* or NULL */
 } fa_weights_options;
 
 /* What GGUF metadata leaves to the tensors: whether the head is the embedding, whether llama's q, k and v have a bias. */

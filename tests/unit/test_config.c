@@ -172,7 +172,11 @@ static const bad_case bad[] = {
     {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", FA_EUNSUPPORTED, "weight_block_size"},
     {"deepseek-v3-tiny", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64,64]}}",
      FA_EUNSUPPORTED, "weight_block_size"},
-    {"deepseek-v3-tiny", "{\"architectures\":[\"MultiModalityCausalLM\"]}", FA_EUNSUPPORTED, "MultiModalityCausalLM"},
+    {"deepseek-v3-tiny", "{\"architectures\":[\"GPT2LMHeadModel\"]}", FA_EUNSUPPORTED, "GPT2LMHeadModel"},
+    {"deepseek-v3-tiny", "{\"architectures\":[\"MultiModalityCausalLM\"]}", FA_EFORMAT, "language_config"},
+    {"janus-pro-tiny", "{\"language_config\":{\"model_type\":\"gpt2\"}}", FA_EUNSUPPORTED, "gpt2"},
+    {"janus-pro-tiny", "{\"language_config\":{\"vocab_size\":0}}", FA_EFORMAT, "vocab_size"},
+    {"janus-pro-tiny-hf", "{\"text_config\":3}", FA_EFORMAT, "text_config"},
     {"deepseek-v3-tiny", "{\"architectures\":null,\"model_type\":\"gpt2\"}", FA_EUNSUPPORTED, "gpt2"},
     {"deepseek-v3-tiny", "{\"architectures\":null,\"model_type\":null}", FA_EFORMAT, "architectures"},
     {"deepseek-llm-tiny", "{\"num_attention_heads\":3,\"num_key_value_heads\":3}", FA_EFORMAT, "num_attention_heads"},
@@ -199,6 +203,23 @@ static void bad_fields(void *unused) {
         CHECK(status == bad[i].status, "%s: %s: %s", bad[i].edit, fa_status_name(status), e.text);
         CHECK(strstr(e.text, bad[i].names) && strstr(e.text, "config.json"), "%s: %s", bad[i].edit, e.text);
     }
+    scratch_close(&s);
+}
+
+/* Keys of the release's config.json: what it leaves out equals transformers' defaults. */
+static void janus_7b(void *unused) {
+    (void)unused;
+    scratch s = scratch_open();
+    fa_error e;
+    fa_config c;
+    put_edited(
+        &s, "janus-pro-tiny",
+        "{\"language_config\":{\"max_position_embeddings\":16384,\"model_type\":\"llama\",\"num_hidden_layers\":30,"
+        "\"torch_dtype\":\"bfloat16\",\"vocab_size\":102400}}");
+    CHECK_OK(fa_config_load(&c, s.dir, &e), &e);
+    CHECK(c.hidden == 4096 && c.intermediate == 11008 && c.heads == 32 && c.kv_heads == 32 && c.head_dim == 128);
+    CHECK(c.layers == 30 && c.vocab == 102400 && c.max_positions == 16384 && c.naming == FA_NAMES_JANUS);
+    CHECK(!strcmp(c.architecture, "MultiModalityCausalLM") && c.rope.theta == 10000, "%s", c.architecture);
     scratch_close(&s);
 }
 
@@ -248,6 +269,7 @@ int main(int argc, char **argv) {
         {"every golden config.json loads", loads_golden, NULL},
         {"the fields of a V3 config are all there", v3_fields, NULL},
         {"a rotary table holds cos and sin of the FP32 angle", rope_table, NULL},
+        {"Janus-Pro-7B leaves out LlamaConfig's defaults", janus_7b, NULL},
         {"a bad field is an error that names file and field", bad_fields, NULL},
         {"both spellings of rotary scaling give the same", both_spellings, NULL},
         {"eos ids come from both files, once each", several_eos, NULL},
