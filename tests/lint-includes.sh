@@ -12,6 +12,7 @@ BEGIN {
     rule["host/backend"] = "host/base host/format boards hls sim/device/sim.h sim/xrt_device/control.h opencl"
     rule["host/xrt"]     = "host/base hls host/backend/xrt/wire.h host/backend/xrt/folder.h host/backend/xrt/shim.h"
     rule["host/cache"]   = "host/base host/format host/backend"
+    rule["host/vision"]  = "host/base host/format host/backend host/image"
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/grammar"] = "host/base host/format host/text"
     rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/fathom.h"

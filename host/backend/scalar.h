@@ -100,4 +100,51 @@ static inline float fa_silu(float x) {
     return x / (1.0f + fa_exp(-x));
 }
 
+/* Rule 5. exp(-x * x) by fa_exp, for erf: the square is one rounding. Coefficients of Cephes' erff and erfcf (S. Moshier): a polynomial in
+ * x^2 up to 1, beyond it 1 - exp(-x^2) / |x| times one in 1 / x^2, with other coefficients from 2 on. */
+static inline float fa_erf(float x) {
+    static const float near[] = {7.853861353153693e-5f,  -8.010193625184903e-4f, 5.188327685732524e-3f,
+                                 -2.685381193529856e-2f, 1.128358514861418e-1f,  -3.761262582423300e-1f,
+                                 1.128379165726710e+0f};
+    static const float middle[] = {2.326819970068386e-2f,  -1.387039388740657e-1f, 3.687424674597105e-1f,
+                                   -5.824733027278666e-1f, 6.210004621745983e-1f,  -4.944515323274145e-1f,
+                                   3.404879937665872e-1f,  -2.741127028184656e-1f, 5.638259427386472e-1f};
+    static const float far[] = {-1.047766399936249e+1f, 1.297719955372516e+1f,  -7.495518717768503e+0f,
+                                2.921019019210786e+0f,  -1.015265279202700e+0f, 4.218463358204948e-1f,
+                                -2.820767439740514e-1f, 5.641895067754075e-1f};
+    float z = x * x, a = x < 0.0f ? -x : x;
+    if (a <= 1.0f) {
+        float p = near[0];
+        for (int i = 1; i < 7; i++) p = p * z + near[i];
+        return x * p;
+    }
+    const float *c = a < 2.0f ? middle : far;
+    float q = 1.0f / a, r = q * q, p = c[0];
+    for (int i = 1; i < (a < 2.0f ? 9 : 8); i++) p = p * r + c[i];
+    float rest = fa_exp(-z) * q;
+    rest = rest * p;
+    rest = 1.0f - rest;
+    return x < 0.0f ? -rest : rest;
+}
+
+/* x * Phi(x), the exact form, as torch computes it. */
+static inline float fa_gelu(float x) {
+    float half = x * 0.5f, phi = fa_erf(x * 0.70710678f);
+    phi = 1.0f + phi;
+    return half * phi;
+}
+
+/* Normalises x [n] in place: the mean is the ordered sum over n, then the variance that of the squared differences; y = (d * inv) * weight + bias. */
+static inline void fa_layernorm(float *x, int64_t n, const float *weight, const float *bias, float eps) {
+    float mean = fa_ordered_sum(x, n) / (float)n;
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] - mean;
+    float variance = fa_ordered_dot(x, x, n) / (float)n;
+    float inv = 1.0f / sqrtf(variance + eps);
+    for (int64_t i = 0; i < n; i++) {
+        float normed = x[i] * inv;
+        normed = normed * weight[i];
+        x[i] = normed + bias[i];
+    }
+}
+
 #endif

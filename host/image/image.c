@@ -18,9 +18,10 @@ fa_status fa_image_alloc(fa_image *out, int32_t width, int32_t height, fa_error 
         return fa_fail(e, FA_ELIMIT,
                        "%d x %d is larger than what is read: sides of %d and %d pixels in all; make it smaller", width,
                        height, FA_IMAGE_MOST_SIDE, FA_IMAGE_MOST_PIXELS);
-    uint8_t *rgb = calloc((size_t)width * (size_t)height, 3);
-    if (!rgb) return fa_fail(e, FA_ENOMEM, "out of memory for %d x %d pixels", width, height);
-    *out = (fa_image){width, height, rgb};
+    out->rgb = calloc((size_t)width * (size_t)height, 3);
+    if (!out->rgb) return fa_fail(e, FA_ENOMEM, "out of memory for %d x %d pixels", width, height);
+    out->width = width;
+    out->height = height;
     return FA_OK;
 }
 
