@@ -140,9 +140,9 @@ typedef struct fathom_sampling {
     int32_t n_stop_ids;
     bool ignore_eos;
     int32_t top_logprobs; /* report this many alternatives of each token, 0..20 */
-    int32_t
-        score_from; /* log-probabilities of the prompt's tokens from this index on come out of fathom_session_scored; those before it
-                           * may come from the cache. 1: all that have one. 0: none */
+    /* Log-probabilities of the prompt's tokens from this index on come out of fathom_session_scored; those before it may come from the
+     * cache. 1: all that have one. 0: none */
+    int32_t score_from;
     bool prompt_only; /* no answer: the session ends (FATHOM_LENGTH) when its prompt is computed */
     /* What the answer must be. Tokens that would break it are not chosen; its end comes by itself. Cut short by max_tokens or a
      * stop text it is only a beginning. Texts are JSON. What is supported of schemas: host/grammar/README.md. */

@@ -57,18 +57,10 @@ static json_t *chat_logprobs(const fa_job *j, fa_choice *c) {
     return o;
 }
 
-static int64_t characters(const fa_text *t) {
-    int64_t n = 0;
-    for (size_t i = 0; i < t->n; i++) n += ((unsigned char)t->data[i] & 0xc0) != 0x80;
-    return n;
-}
-
 static json_t *completion_logprobs(const fa_job *j, fa_choice *c) {
     if (!j->logprobs) return json_null();
-    json_t *entries = take_array(&c->logprobs);
-    json_t *o = fa_logprobs_completion(entries, c->text_at);
-    json_decref(entries);
-    return o;
+    if (!c->logprobs) return fa_logprobs_columns();
+    return take_array(&c->logprobs);
 }
 
 /* --- streams ---------------------------------------------------------------------------------------------------------- */
@@ -111,7 +103,6 @@ static void send_completion(fa_exchange *x, fa_choice *c, const char *finish) {
     if (!c->content.n && !finish) return;
     json_t *o = object(x, json_pack("[o]", completion_choice(x->job, c, finish)));
     if (x->job->include_usage) json_object_set_new(o, "usage", json_null());
-    c->text_at += characters(&c->content);
     c->content.n = 0;
     fa_reply_event(x, o);
 }
@@ -123,7 +114,17 @@ static bool is_part(const fa_choice *c, const fathom_token *token) {
     return token->bytes > 0 || fathom_session_finish(c->session) != FATHOM_STOP;
 }
 
+/* Special tokens have no place in the text of a completion. */
+static bool keep_column(const fa_exchange *x, fa_choice *c, const fathom_token *token) {
+    const fa_tokenizer *t = fa_engine_tokenizer(x->server->engine);
+    if (!c->logprobs) c->logprobs = fa_logprobs_columns();
+    bool ok = fa_logprobs_append(c->logprobs, t, token, false, c->text_at);
+    if (!fa_tokenizer_is_special(t, token->id)) c->text_at += fa_logprobs_characters(t, token->id);
+    return ok;
+}
+
 static bool keep_logprob(const fa_exchange *x, fa_choice *c, const fathom_token *token, bool reasoning) {
+    if (!x->job->chat) return keep_column(x, c, token);
     json_t **to = reasoning ? &c->reasoning_logprobs : &c->logprobs;
     if (!*to) *to = json_array();
     return json_array_append_new(*to, fa_logprobs_entry(fa_engine_tokenizer(x->server->engine), token)) == 0;
@@ -159,11 +160,24 @@ static fa_status feed_end(fa_exchange *x, fa_choice *c) {
     return s;
 }
 
+bool fa_answer_scored(fa_exchange *x, fa_choice *c, const fathom_token *token) {
+    return fa_echo_score(&c->prompt->echo, fa_engine_tokenizer(x->server->engine), token);
+}
+
+/* What a completion repeats of its prompt, before anything else. */
+static bool put_echo(fa_choice *c) {
+    const fa_echo *echo = &c->prompt->echo;
+    if (c->echoed || !echo->text) return true;
+    c->echoed = true;
+    for (size_t i = 0; i < echo->bytes; i++) c->text_at += ((unsigned char)echo->text[i] & 0xc0) != 0x80;
+    if (echo->columns) c->logprobs = fa_logprobs_columns();
+    if (echo->columns && !fa_logprobs_extend(c->logprobs, echo->columns)) return false;
+    return fa_text_append(&c->content, echo->text, echo->bytes) == FA_OK;
+}
+
 bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
     const fa_job *j = x->job;
-    if (!c->content.data && c->prompt->echo && !c->usage.new_tokens &&
-        fa_text_append(&c->content, c->prompt->echo, c->prompt->echo_bytes))
-        return false;
+    if (!put_echo(c)) return false;
     c->usage = fathom_session_usage(c->session);
     bool reasoning = c->think.inside;
     if (feed(x, c, token->id, token->text, token->bytes)) return false;
@@ -177,7 +191,7 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
 
 bool fa_answer_end(fa_exchange *x, fa_choice *c, const char *rest) {
     const fa_job *j = x->job;
-    if (feed(x, c, -1, rest, strlen(rest)) || feed_end(x, c)) return false;
+    if (!put_echo(c) || feed(x, c, -1, rest, strlen(rest)) || feed_end(x, c)) return false;
     if (!j->stream) return true;
     if (!j->chat) {
         send_completion(x, c, finish_reason(c));

@@ -8,6 +8,9 @@
 /* The next token of choice `c`; a stream sends what became certain by it. False when memory ran out. */
 bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token);
 
+/* The next token of the choice's prompt, which is echoed with its log-probabilities. False when memory ran out. */
+bool fa_answer_scored(fa_exchange *x, fa_choice *c, const fathom_token *token);
+
 /* The choice's session ended (c->finish, c->usage are set): what was held back, and why it ended. */
 bool fa_answer_end(fa_exchange *x, fa_choice *c, const char *rest);
 

@@ -19,7 +19,7 @@ typedef struct chat_request {
 } chat_request;
 
 static const fa_field fields[] = {
-    FA_REQUEST_FIELDS(offsetof(chat_request, common)),
+    FA_REQUEST_FIELDS(offsetof(chat_request, common), 1),
     {"max_completion_tokens", FA_FIELD_INT, 1, INT32_MAX, false, offsetof(chat_request, common.max_completion_tokens)},
     {"messages", FA_FIELD_ARRAY, 0, 0, true, offsetof(chat_request, messages)},
     {"response_format", FA_FIELD_OBJECT, 0, 0, false, offsetof(chat_request, form.response_format)},

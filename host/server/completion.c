@@ -17,7 +17,7 @@ typedef struct completion_request {
 } completion_request;
 
 static const fa_field fields[] = {
-    FA_REQUEST_FIELDS(offsetof(completion_request, common)),
+    FA_REQUEST_FIELDS(offsetof(completion_request, common), 0),
     {"prompt", FA_FIELD_ANY, 0, 0, true, offsetof(completion_request, prompt)},
     {"suffix", FA_FIELD_TEXT, 0, 0, false, offsetof(completion_request, suffix)},
     {"echo", FA_FIELD_BOOL, 0, 0, false, offsetof(completion_request, echo)},
@@ -75,21 +75,6 @@ static bool take_ids(const fa_exchange *x, const json_t *array, fa_ids *ids, fa_
     return true;
 }
 
-/* What `echo` repeats of a prompt. */
-static bool keep_echo(const fa_exchange *x, fa_job_prompt *to, const json_t *prompt, fa_problem *p) {
-    fa_error e;
-    if (!json_is_string(prompt)) {
-        fa_status s =
-            fa_decode_ids(fa_engine_tokenizer(x->server->engine), to->ids, to->n, true, &to->echo, &to->echo_bytes, &e);
-        return s ? fa_problem_of(p, s, "prompt", e.text) : true;
-    }
-    to->echo_bytes = json_string_length(prompt);
-    to->echo = malloc(to->echo_bytes + 1);
-    if (!to->echo) return fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
-    memcpy(to->echo, json_string_value(prompt), to->echo_bytes + 1);
-    return true;
-}
-
 /* One prompt: a text or an array of ids. */
 static bool take_prompt(const fa_exchange *x, fa_job *j, size_t i, const json_t *prompt, const completion_request *r,
                         fa_problem *p) {
@@ -113,7 +98,10 @@ static bool take_prompt(const fa_exchange *x, fa_job *j, size_t i, const json_t 
         return false;
     }
     if (!fa_request_prompt(x, j, i, &ids, p)) return false;
-    return !r->echo || keep_echo(x, &j->prompts[i], prompt, p);
+    fa_job_prompt *to = &j->prompts[i];
+    if (r->echo)
+        s = fa_echo_open(&to->echo, t, json_is_string(prompt) ? prompt : NULL, to->ids, to->n, j->logprobs, &e);
+    return s ? fa_problem_of(p, s, "prompt", e.text) : true;
 }
 
 /* An array whose first element is no number holds several prompts. */
@@ -138,9 +126,8 @@ static bool check(const fa_exchange *x, const completion_request *r, fa_problem 
         return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "suffix",
                               "suffix: this model has no tokens for fill-in-the-middle");
     if (r->suffix && r->echo) return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "echo", "echo: not together with suffix");
-    if (r->echo && r->logprobs >= 0)
-        return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "logprobs",
-                              "logprobs: not together with echo; those of a prompt are not computed");
+    if (r->common.max_tokens == 0 && !r->echo)
+        return fa_problem_set(p, FA_ERROR_RANGE, "max_tokens", "max_tokens: 0 only together with echo");
     return true;
 }
 
@@ -150,6 +137,7 @@ static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
     const fa_profile *profile = fa_request_profile(x, &r.common, p);
     if (!profile || !check(x, &r, p)) return false;
     if (!fa_request_take(j, &r.common, false, p)) return false;
+    j->sampling.prompt_only = r.common.max_tokens == 0;
     if (j->sampling.max_tokens == 0) j->sampling.max_tokens = 16; /* OpenAI's default */
     j->model = profile->name;
     j->logprobs = r.logprobs >= 0;

@@ -15,7 +15,7 @@ void fa_job_free(fa_job *j) {
     }
     for (size_t i = 0; i < j->n_prompts; i++) {
         free(j->prompts[i].ids);
-        free(j->prompts[i].echo);
+        fa_echo_close(&j->prompts[i].echo);
     }
     free(j->choices);
     free(j->prompts);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "host/fathom.h"
+#include "host/server/echo.h"
 #include "host/text/chat.h"
 #include "host/text/tool_calls.h"
 
@@ -17,15 +18,16 @@ enum { FA_JOB_CHOICES = 16, FA_JOB_STOPS = 16 };
 typedef struct fa_choice {
     fathom_session *session; /* NULL: not started, or over */
     bool started, over;
-    const struct fa_job_prompt *prompt;
+    struct fa_job_prompt *prompt;
     fa_think think;
     fa_text reasoning, content;            /* of a stream: what was not sent yet; else all so far */
     fa_tool_parser parser;                 /* of a request with tools */
     json_t *calls;                         /* of a whole answer: the API's tool_calls, or NULL */
-    json_t *reasoning_logprobs, *logprobs; /* arrays in step with them, or NULL */
+    json_t *reasoning_logprobs, *logprobs; /* in step with them, or NULL: arrays, of a completion its columns */
     bool greeted;                          /* a stream's first event, which names the role, is out */
     int32_t reasoning_tokens;
-    int64_t text_at; /* of completions: characters sent so far */
+    bool echoed;     /* what the answer begins with of its prompt is in `content` */
+    int64_t text_at; /* of completions: characters of the tokens so far */
     fathom_finish finish;
     fathom_usage usage;
 } fa_choice;
@@ -33,8 +35,7 @@ typedef struct fa_choice {
 typedef struct fa_job_prompt {
     int32_t *ids; /* [n] */
     size_t n;
-    char *echo; /* the text that a completion repeats in front of its answer, or NULL */
-    size_t echo_bytes;
+    fa_echo echo; /* its log-probabilities come while the first choice is computed */
 } fa_job_prompt;
 
 typedef struct fa_job {

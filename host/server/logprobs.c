@@ -1,5 +1,6 @@
 #include "host/server/logprobs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes that are no whole character show as U+FFFD; "bytes" has them as they are. */
@@ -43,29 +44,65 @@ json_t *fa_logprobs_entry(const fa_tokenizer *t, const fathom_token *token) {
     return entry;
 }
 
-static int64_t characters(const char *text, size_t n) {
-    int64_t count = 0;
-    for (size_t i = 0; i < n; i++) count += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return count;
+/* --- completions ------------------------------------------------------------------------------------------------------------ */
+
+static const char *const columns_of[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
+enum { TOKENS, TOKEN_LOGPROBS, TOP_LOGPROBS, TEXT_OFFSET, COLUMNS };
+
+json_t *fa_logprobs_columns(void) {
+    json_t *o = json_object();
+    for (int i = 0; i < COLUMNS; i++) json_object_set_new(o, columns_of[i], json_array());
+    return o;
 }
 
-json_t *fa_logprobs_completion(const json_t *entries, int64_t offset) {
-    json_t *tokens = json_array(), *logprobs = json_array(), *tops = json_array(), *offsets = json_array();
-    size_t i, k;
-    json_t *entry, *alternative;
-    json_array_foreach(entries, i, entry) {
-        json_t *token = json_object_get(entry, "token"), *top = json_object();
-        json_array_append(tokens, token);
-        json_array_append(logprobs, json_object_get(entry, "logprob"));
-        const json_t *alternatives = json_object_get(entry, "top_logprobs");
-        json_array_foreach(alternatives, k, alternative) {
-            const char *text = json_string_value(json_object_get(alternative, "token"));
-            json_object_set(top, text, json_object_get(alternative, "logprob"));
-        }
-        json_array_append_new(tops, top);
-        json_array_append_new(offsets, json_integer(offset));
-        offset += characters(json_string_value(token), json_string_length(token));
+/* A token's name: its text, or where that is no whole text "bytes:\x.." as OpenAI has it, so that two tokens never have one name. */
+static json_t *token_name(const fa_tokenizer *t, int32_t id) {
+    size_t n = 0;
+    const char *piece = fa_tokenizer_piece(t, id, &n);
+    json_t *name = json_stringn(piece ? piece : "", piece ? n : 0);
+    if (name) return name;
+    fa_text shown = {0};
+    fa_status s = fa_text_append(&shown, "bytes:", 6);
+    for (size_t i = 0; i < n && !s; i++) {
+        char hex[8];
+        snprintf(hex, sizeof hex, "\\x%02x", (unsigned char)piece[i]);
+        s = fa_text_append(&shown, hex, 4);
     }
-    return json_pack("{s:o, s:o, s:o, s:o}", "tokens", tokens, "token_logprobs", logprobs, "top_logprobs", tops,
-                     "text_offset", offsets);
+    name = s ? NULL : json_stringn(shown.data, shown.n);
+    fa_text_free(&shown);
+    return name;
+}
+
+static bool put_name(json_t *top, const fa_tokenizer *t, int32_t id, float logprob) {
+    json_t *name = token_name(t, id);
+    bool ok = name && (json_object_get(top, json_string_value(name)) ||
+                       !json_object_set_new(top, json_string_value(name), json_real((double)logprob)));
+    json_decref(name);
+    return ok;
+}
+
+bool fa_logprobs_append(json_t *columns, const fa_tokenizer *t, const fathom_token *token, bool first, int64_t offset) {
+    json_t *top = first ? json_null() : json_object();
+    bool ok = top != NULL;
+    for (int32_t i = 0; i < token->n_top && ok; i++) ok = put_name(top, t, token->top_ids[i], token->top_logprobs[i]);
+    if (ok && !first) ok = put_name(top, t, token->id, token->logprob);
+    json_t *row[COLUMNS] = {token_name(t, token->id), first ? json_null() : json_real((double)token->logprob), top,
+                            json_integer(offset)};
+    for (int i = 0; i < COLUMNS; i++) ok &= !json_array_append_new(json_object_get(columns, columns_of[i]), row[i]);
+    return ok;
+}
+
+bool fa_logprobs_extend(json_t *columns, const json_t *from) {
+    bool ok = true;
+    for (int i = 0; i < COLUMNS; i++)
+        ok &= !json_array_extend(json_object_get(columns, columns_of[i]), json_object_get(from, columns_of[i]));
+    return ok;
+}
+
+int64_t fa_logprobs_characters(const fa_tokenizer *t, int32_t id) {
+    size_t n = 0;
+    const char *piece = fa_tokenizer_piece(t, id, &n);
+    int64_t count = 0;
+    for (size_t i = 0; piece && i < n; i++) count += ((unsigned char)piece[i] & 0xc0) != 0x80;
+    return count;
 }

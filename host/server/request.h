@@ -17,15 +17,15 @@ typedef struct fa_request {
     double temperature, top_p, min_p, presence_penalty, frequency_penalty, repetition_penalty;
 } fa_request;
 
-/* Their rows; `at`: where the fa_request lies in the struct that is filled. */
-#define FA_REQUEST_FIELDS(at)                                                                                    \
+/* Their rows; `at`: where the fa_request lies in the struct that is filled; `least`: of max_tokens. */
+#define FA_REQUEST_FIELDS(at, least)                                                                             \
     {"model", FA_FIELD_TEXT, 0, 0, true, (at) + offsetof(fa_request, model)},                                    \
         {"stream", FA_FIELD_BOOL, 0, 0, false, (at) + offsetof(fa_request, stream)},                             \
         {"ignore_eos", FA_FIELD_BOOL, 0, 0, false, (at) + offsetof(fa_request, ignore_eos)},                     \
         {"stream_options", FA_FIELD_OBJECT, 0, 0, false, (at) + offsetof(fa_request, stream_options)},           \
         {"stop", FA_FIELD_ANY, 0, 0, false, (at) + offsetof(fa_request, stop)},                                  \
         {"n", FA_FIELD_INT, 1, FA_JOB_CHOICES, false, (at) + offsetof(fa_request, n)},                           \
-        {"max_tokens", FA_FIELD_INT, 1, INT32_MAX, false, (at) + offsetof(fa_request, max_tokens)},              \
+        {"max_tokens", FA_FIELD_INT, least, INT32_MAX, false, (at) + offsetof(fa_request, max_tokens)},          \
         {"seed", FA_FIELD_INT, 0, 0x1p63, false, (at) + offsetof(fa_request, seed)},                             \
         {"temperature", FA_FIELD_NUMBER, 0, 2, false, (at) + offsetof(fa_request, temperature)},                 \
         {"top_p", FA_FIELD_NUMBER, 0, 1, false, (at) + offsetof(fa_request, top_p)},                             \

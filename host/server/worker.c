@@ -242,6 +242,7 @@ static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fathom_erro
     fathom_sampling sampling = j->sampling;
     sampling.stop = j->stops;
     sampling.seed += (uint64_t)(c - j->choices);
+    if (c->prompt->echo.columns && (c == j->choices || c[-1].prompt != c->prompt)) sampling.score_from = 1;
     *bad = false;
     if (fathom_session_open(w->server->engine, (uint64_t)x->who.id, &c->session, e)) return false;
     c->started = true;
@@ -280,9 +281,13 @@ static void drop_gone(fa_worker *w) {
 /* Takes what one choice has; false with *failed: memory ran out, or the session failed. *moved: a token came, or the end. */
 static bool take_choice(fa_exchange *x, fa_choice *c, bool *moved, const char **why) {
     fathom_token token;
+    *why = "The server is out of memory";
+    while (fathom_session_scored(c->session, &token)) {
+        *moved = true;
+        if (!fa_answer_scored(x, c, &token)) return false;
+    }
     while (!fa_exchange_is_full(x) && fathom_session_next(c->session, &token)) {
         *moved = true;
-        *why = "The server is out of memory";
         if (!x->job->first_ns) {
             x->job->first_ns = fa_now_ns();
             fa_metrics_first_token(&x->server->metrics, (double)(x->job->first_ns - x->start_ns) / FA_SECOND_NS);

@@ -59,6 +59,10 @@ int32_t fa_tokenizer_eos(const fa_tokenizer *t) {
     return t->eos;
 }
 
+size_t fa_tokenizer_prefix(const fa_tokenizer *t) {
+    return t->n_prefix;
+}
+
 static const fa_token *token(const fa_tokenizer *t, int32_t id) {
     if (id < 0 || id >= t->count) return NULL;
     const fa_token *k = &t->tokens[id];

@@ -81,6 +81,8 @@ int32_t fa_tokenizer_bos(const fa_tokenizer *t); /* -1: none */
 int32_t fa_tokenizer_eos(const fa_tokenizer *t); /* -1: none */
 /* Id of an added token or of a vocabulary entry with exactly this content; -1 when there is none. */
 int32_t fa_tokenizer_find(const fa_tokenizer *t, const char *content);
+/* Ids that the option `prefix` puts in front. */
+size_t fa_tokenizer_prefix(const fa_tokenizer *t);
 bool fa_tokenizer_is_special(const fa_tokenizer *t, int32_t id);
 /* Whether text is searched for it before it is split (a special token or another added one). */
 bool fa_tokenizer_is_added(const fa_tokenizer *t, int32_t id);

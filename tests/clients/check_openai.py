@@ -530,6 +530,10 @@ def complete(**more):
     return client.completions.create(model="fathom-r1-mini", temperature=0, **more)
 
 
+def tokenize(text):
+    return httpx.post(URL + "/tokenize", json={"text": text, "add_special": True}, headers={"Authorization": f"Bearer {KEY}"}).json()["tokens"]
+
+
 @check("a text is completed")
 def _():
     a = complete()
@@ -547,6 +551,78 @@ def _():
     expect(l.text_offset[0] == 0 and l.text_offset[1] == len(l.tokens[0]) and len(l.top_logprobs) == len(l.tokens), l)
 
 
+def named(choice):
+    """Every token's text, cut out of the choice's by its offset."""
+    offsets = choice.logprobs.text_offset + [len(choice.text)]
+    return [choice.text[a:b] for a, b in zip(offsets, offsets[1:])]
+
+
+@check("the alternatives of a completion's token include it")
+def _():
+    l = complete(logprobs=1, seed=3, extra_body={"top_k": 50}).choices[0].logprobs
+    for token, logprob, top in zip(l.tokens, l.token_logprobs, l.top_logprobs):
+        expect(top[token] == logprob and logprob <= max(top.values()), token, logprob, top)
+
+
+@check("echo with logprobs scores the prompt: the first token has none, offsets cut out every token")
+def _():
+    c = complete(echo=True, logprobs=2).choices[0]
+    l = c.logprobs
+    expect(l.token_logprobs[0] is None and l.top_logprobs[0] is None, l)
+    expect(all(p < 0 for p in l.token_logprobs[1:]) and all(2 <= len(t) <= 3 for t in l.top_logprobs[1:]), l)
+    expect(len(l.tokens) == 3 + 6 and named(c) == l.tokens, l, c.text)
+
+
+@check("max_tokens 0 scores a prompt and writes nothing")
+def _():
+    a = complete(echo=True, logprobs=1, max_tokens=0)
+    c = a.choices[0]
+    expect(c.text == "The answer is" and c.finish_reason == "length" and a.usage.completion_tokens == 0, a)
+    expect(c.logprobs.tokens == ["The", " answer", " is"], c.logprobs)
+    expect(complete(echo=True, max_tokens=0).choices[0].text == "The answer is")
+
+
+@check("max_tokens 0 without echo is refused")
+def _():
+    raises(openai.UnprocessableEntityError, lambda: complete(max_tokens=0), param="max_tokens")
+
+
+@check("an answer scored as a prompt has the numbers that it was reported with")
+def _():
+    ids = tokenize("What is 47 * 68?<think>\nTo")
+    answer = complete(prompt=ids, max_tokens=40, logprobs=3).choices[0]
+    whole = ids + tokenize(answer.text)
+    expect(len(whole) == len(ids) + 40, answer.text)
+    scored = complete(prompt=whole, max_tokens=0, echo=True, logprobs=3).choices[0].logprobs
+    expect(scored.token_logprobs[len(ids) :] == answer.logprobs.token_logprobs, scored.token_logprobs)
+    expect(scored.top_logprobs[len(ids) :] == answer.logprobs.top_logprobs)
+    again = complete(prompt=whole, max_tokens=1, echo=True, logprobs=3).choices[0].logprobs
+    expect(again.token_logprobs[: len(whole)] == scored.token_logprobs, "a cached prompt is scored as another")
+
+
+@check("several prompts and choices are each scored")
+def _():
+    a = complete(prompt=["1 + 1 = ü", "2"], n=2, echo=True, logprobs=0, max_tokens=2)
+    expect([c.logprobs.token_logprobs[0] for c in a.choices] == [None] * 4, a)
+    expect(a.choices[0].logprobs == a.choices[1].logprobs and named(a.choices[2]) == a.choices[2].logprobs.tokens, a)
+    whole = bytes(b for t in a.choices[0].logprobs.tokens for b in as_bytes(t)).decode()
+    expect(whole == a.choices[0].text, whole)
+
+
+def as_bytes(token):
+    """A token's bytes from its name: part of a character is written "bytes:\\xc3"."""
+    return bytes.fromhex(token[6:].replace("\\x", "")) if token.startswith("bytes:") else token.encode()
+
+
+@check("a stream of an echo with logprobs joins to the whole")
+def _():
+    whole = complete(echo=True, logprobs=1).choices[0]
+    parts = [c for chunk in complete(echo=True, logprobs=1, stream=True) for c in chunk.choices]
+    for column in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+        expect(sum((getattr(c.logprobs, column) for c in parts), []) == getattr(whole.logprobs, column), column, parts)
+    expect("".join(c.text for c in parts) == whole.text)
+
+
 @check("several prompts give several answers")
 def _():
     a = complete(prompt=["1 + 1 =", "2 + 2 ="], n=2)
@@ -555,7 +631,7 @@ def _():
 
 @check("a prompt may be ids")
 def _():
-    ids = httpx.post(URL + "/tokenize", json={"text": "The answer is", "add_special": True}, headers={"Authorization": f"Bearer {KEY}"}).json()["tokens"]
+    ids = tokenize("The answer is")
     expect(complete(prompt=ids).choices[0].text == complete().choices[0].text, ids)
 
 

@@ -194,6 +194,46 @@ static void completions_continue_and_echo(void *arg) {
     check_response_free(&r);
 }
 
+/* The log-probabilities of a completion's first choice; the caller decrefs *whole. */
+static const json_t *logprobs_of(const check_response *r, json_t **whole) {
+    const json_t *columns = json_object_get(choice_of(r, whole), "logprobs");
+    size_t n = json_array_size(json_object_get(columns, "tokens"));
+    CHECK(json_array_size(json_object_get(columns, "token_logprobs")) == n &&
+              json_array_size(json_object_get(columns, "text_offset")) == n,
+          "%s", r->body);
+    return json_object_get(columns, "token_logprobs");
+}
+
+static void echo_with_logprobs_scores_the_prompt_the_same_alone_and_in_company(void *arg) {
+    (void)arg;
+    json_t *whole[3];
+    const json_t *of[3];
+    check_response r[3];
+    char prompt[1000] = "";
+    for (int i = 0; i < 60; i++)
+        snprintf(prompt + strlen(prompt), sizeof prompt - strlen(prompt), "%d + %d = %d. ", i, i + 1, 2 * i + 1);
+    for (int i = 0; i < 3; i++) {
+        json_t *body = json_pack("{s:s, s:s, s:i, s:i, s:b}", "model", "fathom-r1-mini", "prompt", prompt, "max_tokens",
+                                 i == 1, "logprobs", 1, "echo", 1);
+        if (i == 2) json_object_set_new(body, "prompt", json_pack("[s,s,s,s]", prompt, "1", prompt + 40, prompt));
+        r[i] = check_post(&server, "/completions", NULL, body);
+        of[i] = logprobs_of(&r[i], &whole[i]);
+    }
+    size_t n = json_array_size(of[0]);
+    CHECK(n > 300 && json_array_size(of[1]) == n + 1 && json_array_size(of[2]) == n, "%zu tokens", n);
+    CHECK(json_is_null(json_array_get(of[0], 0)), "%s", r[0].body);
+    for (size_t i = 1; i < n; i++)
+        for (int k = 1; k < 3; k++)
+            CHECK(json_real_value(json_array_get(of[0], i)) < 0 &&
+                      json_equal(json_array_get(of[0], i), json_array_get(of[k], i)),
+                  "token %zu: %g and %g", i, json_real_value(json_array_get(of[0], i)),
+                  json_real_value(json_array_get(of[k], i)));
+    for (int i = 0; i < 3; i++) {
+        json_decref(whole[i]);
+        check_response_free(&r[i]);
+    }
+}
+
 static void tokens_go_to_text_and_back(void *arg) {
     (void)arg;
     check_response r = check_post(&server, "/tokenize", NULL, json_pack("{s:s}", "text", "12 * 34 = ü😀"));
@@ -241,6 +281,8 @@ static const struct {
     {"a body that is not UTF-8 is 400", "/chat/completions", "{\"model\": \"\xff\xfe\"}", 400, "decode"},
     {"a suffix needs a model with its tokens", "/completions",
      "{\"model\": \"deepseek-chat\", \"prompt\": \"a\", \"suffix\": \"b\"}", 400, "fill-in-the-middle"},
+    {"max_tokens 0 needs an echo", "/completions",
+     "{\"model\": \"deepseek-chat\", \"prompt\": \"a\", \"max_tokens\": 0}", 422, "max_tokens"},
     {"ids beyond the vocabulary are 422", "/completions", "{\"model\": \"deepseek-chat\", \"prompt\": [1, 99999999]}",
      422, "99999999"},
     {"embeddings are refused cleanly", "/v1/embeddings", "{\"model\": \"deepseek-chat\", \"input\": \"a\"}", 404,
@@ -277,6 +319,8 @@ int main(int argc, char **argv) {
         {"a stop text ends the answer and does not come out", a_stop_text_ends_the_answer_and_does_not_come_out, NULL},
         {"logprobs name every token of the answer", logprobs_name_every_token_of_the_answer, NULL},
         {"a prefix is continued, under /beta", a_prefix_is_continued, NULL},
+        {"echo with logprobs scores the prompt, the same alone and in company",
+         echo_with_logprobs_scores_the_prompt_the_same_alone_and_in_company, NULL},
         {"completions continue, echo and take several prompts", completions_continue_and_echo, NULL},
         {"tokens go to text and back", tokens_go_to_text_and_back, NULL},
     };
