@@ -28,8 +28,8 @@ static const uint32_t OPEN = 1u << 31; /* in the gate: workers may enter; the re
 struct fa_team {
     int size;
     int spins;             /* looks before a waiting thread sleeps */
-    int n_cpus;            /* CPUs in `cpus`; 0 when workers are not pinned */
-    int cpus[MAX_THREADS]; /* worker i runs on cpus[i] */
+    int n_cpus;            /* CPUs in `cpus`; 0 when workers are not bound */
+    int cpus[MAX_THREADS]; /* worker i runs on the node of cpus[i] */
 
     pthread_t region;               /* its thread starts the OpenMP region and is worker 1; unused when size is 1 */
     _Atomic uint32_t round, asleep; /* raised for each round (futex); workers that sleep on it */
@@ -96,12 +96,20 @@ static void take_pieces(fa_team *t, int thread) {
 
 /* ---- workers ---- */
 
-static void pin(const fa_team *t, int thread) {
+static int node_of(int cpu) {
+    return numa_available() < 0 ? 0 : numa_node_of_cpu(cpu);
+}
+
+/* To a node, where its memory is, and not to one CPU: whoever else runs there, a thread of the service for instance, would hold up the
+ * worker and so the whole team, while another CPU stands idle. */
+static void bind_to_node(const fa_team *t, int thread) {
     if (!t->n_cpus) return;
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(t->cpus[thread], &set);
-    sched_setaffinity(0, sizeof set, &set); /* where that is forbidden, the worker runs unpinned */
+    int node = node_of(t->cpus[thread]);
+    for (int i = 0; i < t->n_cpus; i++)
+        if (node_of(t->cpus[i]) == node) CPU_SET(t->cpus[i], &set);
+    sched_setaffinity(0, sizeof set, &set); /* where that is forbidden, the worker runs anywhere */
 }
 
 static bool enter(fa_team *t) {
@@ -113,7 +121,7 @@ static bool enter(fa_team *t) {
 
 static void worker(fa_team *t, int thread) {
     uint32_t seen = 0;
-    pin(t, thread);
+    bind_to_node(t, thread);
     for (;;) {
         wait_while(&t->round, seen, t->spins, &t->asleep);
         seen = atomic_load(&t->round);

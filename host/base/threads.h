@@ -1,4 +1,4 @@
-/* Worker threads: OpenMP teams whose threads are pinned, one team per NUMA node. All floating-point work runs inside
+/* Worker threads: OpenMP teams whose threads are bound to a NUMA node. All floating-point work runs inside
  * fa_team_run, where subnormals count as zero (FTZ and DAZ, rule 6 of docs/numerics.md). */
 #ifndef FA_BASE_THREADS_H
 #define FA_BASE_THREADS_H
@@ -13,7 +13,7 @@ typedef struct fa_team fa_team;
 typedef void fa_work(void *ctx, int64_t begin, int64_t end, int thread);
 
 /* Opens a team of `threads` workers (0: one for each CPU this process may use) on NUMA `node`
- * (FA_NODE_INTERLEAVE: all nodes). Workers are pinned when there are no more of them than CPUs.
+ * (FA_NODE_INTERLEAVE: all nodes). Workers are bound to their CPUs' nodes when there are no more of them than CPUs.
  * FA_EINVAL for a count outside 0..1024, FA_ENOMEM. The caller closes it. */
 fa_status fa_team_open(fa_team **team, int threads, int node, fa_error *e);
 void fa_team_close(fa_team *team);
