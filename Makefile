@@ -263,7 +263,7 @@ tsan: ## the tests of the service under the thread sanitizer
 
 .PHONY: reliability
 reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load, crashes and spies: figures and verdicts; P="idle soak" runs these parts
-	@FATHOM_BIN=$(BUILD)/fathom FATHOM_MODEL=$(SHIPPED) tests/reliability/run.py $(P)
+	@FATHOM_BIN=$(BUILD)/fathom FATHOM_MODEL=$(firstword $(SHIPPED)) tests/reliability/run.py $(P)
 	@$(if $(P),,FATHOM_KILLS=200 $(BUILD)/tests/unit/test_server_crash)
 
 # the service with libFuzzer: what reads requests compiled by clang to be watched, the arithmetic as it is
