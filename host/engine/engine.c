@@ -153,6 +153,7 @@ static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error 
     if (!st) st = open_cache(g, o, e);
     if (!st) st = open_tables(g, e);
     g->rows_limit = g->setup.step_rows;
+    g->background_limit = INT32_MAX;
     return st;
 }
 
@@ -284,6 +285,18 @@ void fa_engine_limit_rows(fathom_engine *g, int32_t rows) {
 
 int32_t fa_engine_step_rows(const fathom_engine *g) {
     return g->batch.rows;
+}
+
+int32_t fa_engine_background_rows(const fathom_engine *g) {
+    return g->batch.background;
+}
+
+void fa_session_set_background(fathom_session *s, bool background) {
+    s->background = background;
+}
+
+void fa_engine_limit_background(fathom_engine *g, int32_t rows) {
+    g->background_limit = rows > 0 ? rows : 0;
 }
 
 void fa_engine_set_probe(fathom_engine *g, const fa_probe *probe) {

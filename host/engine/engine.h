@@ -23,7 +23,15 @@ int32_t fa_engine_sessions(const fathom_engine *engine);
 int32_t fa_engine_most_rows(const fathom_engine *engine);
 /* Later steps take at most `rows`, cut to sessions .. most rows: a server keeps its steps short so. */
 void fa_engine_limit_rows(fathom_engine *engine, int32_t rows);
-/* Rows of the last step. */
+/* Rows of the last step; those of background sessions among them. */
 int32_t fa_engine_step_rows(const fathom_engine *engine);
+int32_t fa_engine_background_rows(const fathom_engine *engine);
+
+/* A background session has rows in a step only as far as the limit on them goes, those that waited longest first; at the beginning
+ * there is none (INT32_MAX). What a session computes does not depend on it. A session that is opened again is none. */
+void fa_session_set_background(fathom_session *session, bool background);
+void fa_engine_limit_background(fathom_engine *engine, int32_t rows);
+/* Sessions that will have rows in the next step, background sessions aside. */
+int32_t fa_engine_foreground(const fathom_engine *engine);
 
 #endif

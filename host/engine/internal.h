@@ -37,6 +37,7 @@ typedef struct fa_batch {
     float *logits;       /* [logit rows, vocab] */
     fa_turn *turns;      /* [sessions] */
     int32_t rows, n_logits, n_turns;
+    int32_t background; /* of the rows, those of background sessions */
 } fa_batch;
 
 /* How an engine was set up: the options with every "auto" decided. */
@@ -67,6 +68,8 @@ struct fathom_engine {
     size_t longest_piece; /* bytes of the longest token */
     const fa_probe *probe;
     int32_t rows_limit;                                        /* of a step, sessions .. setup.step_rows */
+    int32_t background_limit;                                  /* of these, for background sessions */
+    int64_t turns;                                             /* of background sessions so far */
     bool device_lost;                                          /* and the answers that it held have ended */
     fa_status (*run)(fa_model *, const fa_step *, fa_error *); /* fa_model_step; tests put failures in between */
 };
@@ -74,6 +77,8 @@ struct fathom_engine {
 struct fathom_session {
     fathom_engine *engine;
     bool open;
+    bool background, held; /* held: has no rows in this step */
+    int64_t last_turn;     /* of a background session: the number of its last turn among those of all */
     fa_sequence *sequence;
     int32_t *tokens; /* [context + 1] the prompt, the answer, then drafts */
     int32_t n_prompt, n_new, n_draft;

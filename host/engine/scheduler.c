@@ -16,6 +16,12 @@ static bool is_ready(const fathom_session *s) {
     return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made && s->n_scored_seen == s->n_scored;
 }
 
+int32_t fa_engine_foreground(const fathom_engine *g) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < g->setup.sessions; i++) n += !g->sessions[i].background && is_ready(&g->sessions[i]);
+    return n;
+}
+
 static void end_cancelled(fathom_engine *g) {
     for (int32_t i = 0; i < g->setup.sessions; i++) {
         fathom_session *s = &g->sessions[i];
@@ -32,41 +38,76 @@ static void set_wanted(fathom_engine *g) {
     for (int32_t i = 0; i < b->n_turns; i++) b->turns[i].wanted = fa_score_wanted(b->turns[i].session, share);
 }
 
-/* Every ready session gets a row (step_rows >= sessions), which is all that one needs while it answers, and then those of its
- * drafts; what is left is dealt out evenly to those that have more waiting. Answers come first, so that they get the last
- * pages. */
+/* Which background sessions have a row in this step: those whose last turn is longest ago, as far as their limit goes. The others are
+ * held. Returns what is left of the limit. */
+static int32_t hold_background(fathom_engine *g) {
+    int32_t left = g->background_limit;
+    for (int32_t i = 0; i < g->setup.sessions; i++) g->sessions[i].held = g->sessions[i].background;
+    for (; left > 0; left--) {
+        fathom_session *next = NULL;
+        for (int32_t i = 0; i < g->setup.sessions; i++) {
+            fathom_session *s = &g->sessions[i];
+            if (s->held && is_ready(s) && (!next || s->last_turn < next->last_turn)) next = s;
+        }
+        if (!next) break;
+        next->held = false;
+        next->last_turn = ++g->turns;
+    }
+    return left;
+}
+
+/* Deals `left` rows out evenly to those turns, of background sessions or of the others, that have more waiting. Returns what nobody
+ * needs. */
+static int32_t deal(fa_batch *b, bool background, int32_t left) {
+    int32_t hungry;
+    do {
+        hungry = 0;
+        for (int32_t i = 0; i < b->n_turns; i++) {
+            bool here = b->turns[i].session->background == background;
+            hungry += here && b->turns[i].wanted > b->turns[i].rows;
+        }
+        int32_t share = hungry ? (left + hungry - 1) / hungry : 0;
+        for (int32_t i = 0; i < b->n_turns; i++) {
+            fa_turn *turn = &b->turns[i];
+            int32_t more = turn->wanted - turn->rows;
+            if (more > share) more = share;
+            if (more > left) more = left;
+            if (more < 0 || turn->session->background != background)
+                more = 0; /* a turn with drafts has more rows than wait */
+            turn->rows += more;
+            left -= more;
+        }
+    } while (hungry && left);
+    return left;
+}
+
+/* Every ready session that is not held gets a row (step_rows >= sessions), which is all that one needs while it answers, and then those
+ * of its drafts; what is left is dealt out to those that have more waiting, background sessions last. Answers come first, so that
+ * they get the last pages. */
 static void plan(fathom_engine *g) {
     fa_batch *b = &g->batch;
+    int32_t background = hold_background(g);
     b->n_turns = 0;
     for (int prompts = 0; prompts < 2; prompts++) {
         for (int32_t i = 0; i < g->setup.sessions; i++) {
             fathom_session *s = &g->sessions[i];
-            if (is_ready(s) && (fa_session_waiting(s) > 1) == prompts)
+            if (is_ready(s) && !s->held && (fa_session_waiting(s) > 1) == prompts)
                 b->turns[b->n_turns++] = (fa_turn){.session = s, .rows = 1, .prompt = s->n_new == 0};
         }
     }
     set_wanted(g);
-    int32_t left = g->rows_limit - b->n_turns, hungry;
+    int32_t left = g->rows_limit - b->n_turns;
     for (int32_t i = 0; i < b->n_turns; i++) {
         fa_turn *turn = &b->turns[i];
-        bool guessed = fa_session_waiting(turn->session) == 1 && turn->session->n_draft <= left;
+        int32_t most = turn->session->background && background < left ? background : left;
+        bool guessed = fa_session_waiting(turn->session) == 1 && turn->session->n_draft <= most;
         turn->drafts = guessed ? turn->session->n_draft : 0;
         turn->rows += turn->drafts;
         left -= turn->drafts;
+        if (turn->session->background) background -= turn->drafts;
     }
-    do {
-        hungry = 0;
-        for (int32_t i = 0; i < b->n_turns; i++) hungry += b->turns[i].wanted > b->turns[i].rows;
-        int32_t share = hungry ? (left + hungry - 1) / hungry : 0;
-        for (int32_t i = 0; i < b->n_turns; i++) {
-            int32_t more = b->turns[i].wanted - b->turns[i].rows;
-            if (more > share) more = share;
-            if (more > left) more = left;
-            if (more < 0) more = 0; /* a turn with drafts has more rows than wait */
-            b->turns[i].rows += more;
-            left -= more;
-        }
-    } while (hungry && left);
+    left = deal(b, false, left);
+    deal(b, true, background < left ? background : left);
 }
 
 /* Room in the cache for a turn, with that for drafts if it is to be had. */
@@ -92,6 +133,7 @@ static bool place(fathom_engine *g, fa_turn *turn) {
     }
     int32_t length = fa_sequence_length(s->sequence);
     turn->first = b->rows;
+    if (s->background) b->background += turn->rows;
     for (int32_t i = 0; i < turn->rows; i++) {
         b->tokens[b->rows] = s->tokens[length + i];
         b->place[b->rows++] = (fa_place){length + i, fa_sequence_pages(s->sequence)};
@@ -104,7 +146,7 @@ static bool place(fathom_engine *g, fa_turn *turn) {
 static void place_turns(fathom_engine *g) {
     fa_batch *b = &g->batch;
     int32_t planned = b->n_turns;
-    b->rows = b->n_turns = b->n_logits = 0;
+    b->rows = b->n_turns = b->n_logits = b->background = 0;
     for (int32_t i = 0; i < planned; i++) {
         fa_turn turn = b->turns[i];
         if (!place(g, &turn)) continue;

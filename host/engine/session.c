@@ -15,6 +15,7 @@ fathom_status fathom_session_open(fathom_engine *g, uint64_t owner, fathom_sessi
     fa_status st = fa_sequence_open(g->cache, owner, &s->sequence, e);
     if (st) return (fathom_status)st;
     s->open = true;
+    s->background = false;
     s->n_prompt = s->n_new = 0;
     s->finish = FATHOM_STOP;
     *out = s;

@@ -349,7 +349,7 @@ static bool ledger_has_room(const fa_accounts *a) {
 }
 
 fa_decision fa_accounts_ask(fa_accounts *a, int32_t slot) {
-    fa_decision d = {FA_REFUSE_LEDGER, 1, 0};
+    fa_decision d = {.refusal = FA_REFUSE_LEDGER, .retry_after_s = 1};
     int64_t now = clock_ms(CLOCK_MONOTONIC);
     pthread_mutex_lock(&a->lock);
     const account *one = &a->accounts[slot];
@@ -373,6 +373,13 @@ uint64_t fa_accounts_next(fa_accounts *a) {
     uint64_t ticket = fa_admission_next(a->admission, clock_ms(CLOCK_MONOTONIC));
     pthread_mutex_unlock(&a->lock);
     return ticket;
+}
+
+double fa_accounts_share(fa_accounts *a) {
+    pthread_mutex_lock(&a->lock);
+    double share = fa_admission_share(a->admission, clock_ms(CLOCK_MONOTONIC));
+    pthread_mutex_unlock(&a->lock);
+    return share;
 }
 
 static fa_money cost_of(const fa_accounts *a, const fa_usage *u) {

@@ -45,10 +45,11 @@ bool fa_accounts_identify(fa_accounts *a, const char *text, size_t bytes, fa_ide
 /* The number of keys that are not revoked. */
 size_t fa_accounts_keys(fa_accounts *a);
 
-/* fa_admission_ask, fa_admission_shed and fa_admission_next at this moment. While usage cannot be recorded all are refused. */
+/* fa_admission_ask, _shed, _next and _share at this moment. While usage cannot be recorded all are refused. */
 fa_decision fa_accounts_ask(fa_accounts *a, int32_t slot);
 uint64_t fa_accounts_shed(fa_accounts *a, fa_decision *why);
 uint64_t fa_accounts_next(fa_accounts *a);
+double fa_accounts_share(fa_accounts *a);
 
 /* Called once, on the writer's thread, when a row is on the disk or could not be written for some seconds (then it is tried further). Must not block or call fa_accounts_*. */
 typedef void fa_accounts_done(void *ctx, fa_status status);

@@ -200,25 +200,28 @@ static int32_t newcomer_queue(const fa_admission *a, int64_t now_ms) {
     return part > 1 ? (int32_t)part : 1;
 }
 
+static fa_decision refuse(fa_refusal why, int32_t retry_after_s) {
+    return (fa_decision){.refusal = why, .retry_after_s = retry_after_s};
+}
+
 static fa_decision decide(fa_admission *a, int64_t now_ms, member *m, bool broke, bool newcomer) {
     const fa_admission_view *v = &a->view;
     const fa_key_limits *l = &m->limits;
     if (broke) return (fa_decision){.refusal = FA_REFUSE_BALANCE};
     if (l->concurrency && m->waiting + m->running >= l->concurrency)
-        return (fa_decision){FA_REFUSE_CONCURRENCY, wait_behind(a, 0, 1), 0};
+        return refuse(FA_REFUSE_CONCURRENCY, wait_behind(a, 0, 1));
     if (l->requests_per_minute) {
         fill(&m->requests, now_ms, l->requests_per_minute);
-        if (m->requests.level < 1)
-            return (fa_decision){FA_REFUSE_REQUESTS, wait_for(&m->requests, 1, l->requests_per_minute), 0};
+        if (m->requests.level < 1) return refuse(FA_REFUSE_REQUESTS, wait_for(&m->requests, 1, l->requests_per_minute));
     }
     if (l->tokens_per_minute) {
         fill(&m->tokens, now_ms, (double)l->tokens_per_minute);
         if (m->tokens.level <= 0)
-            return (fa_decision){FA_REFUSE_TOKENS, wait_for(&m->tokens, 1, (double)l->tokens_per_minute), 0};
+            return refuse(FA_REFUSE_TOKENS, wait_for(&m->tokens, 1, (double)l->tokens_per_minute));
     }
     if (newcomer && v->newcomers_waiting >= newcomer_queue(a, now_ms))
-        return (fa_decision){FA_REFUSE_NEWCOMERS, wait_behind(a, v->newcomers_waiting, newcomer_places(a, now_ms)), 0};
-    if (v->waiting >= a->o.queue) return (fa_decision){FA_REFUSE_QUEUE, wait_behind(a, v->waiting, a->o.places), 0};
+        return refuse(FA_REFUSE_NEWCOMERS, wait_behind(a, v->newcomers_waiting, newcomer_places(a, now_ms)));
+    if (v->waiting >= a->o.queue) return refuse(FA_REFUSE_QUEUE, wait_behind(a, v->waiting, a->o.places));
     return (fa_decision){.refusal = FA_REFUSE_NONE};
 }
 
@@ -238,6 +241,7 @@ fa_decision fa_admission_ask(fa_admission *a, int64_t now_ms, int32_t slot, bool
     a->view.refused[d.refusal]++;
     if (d.refusal) return d;
     d.ticket = ++a->last_ticket;
+    d.newcomer = newcomer;
     *free_place(a) = (place){.ticket = d.ticket, .slot = slot, .newcomer = newcomer};
     if (m->limits.requests_per_minute) m->requests.level -= 1;
     m->waiting++;
@@ -296,7 +300,7 @@ uint64_t fa_admission_shed(fa_admission *a, int64_t now_ms, fa_decision *why) {
         if (p->ticket && !p->running && p->newcomer && (!newest || p->ticket > newest->ticket)) newest = p;
     if (!newest) return 0;
     uint64_t ticket = newest->ticket;
-    *why = (fa_decision){FA_REFUSE_NEWCOMERS, wait_behind(a, v->newcomers_waiting, newcomer_places(a, now_ms)), 0};
+    *why = refuse(FA_REFUSE_NEWCOMERS, wait_behind(a, v->newcomers_waiting, newcomer_places(a, now_ms)));
     v->refused[FA_REFUSE_NEWCOMERS]++;
     fa_admission_leave(a, now_ms, ticket, 0, false);
     return ticket;
@@ -327,6 +331,11 @@ int32_t fa_admission_leave(fa_admission *a, int64_t now_ms, uint64_t ticket, int
     p->ticket = 0;
     watch(a, now_ms);
     return slot;
+}
+
+double fa_admission_share(const fa_admission *a, int64_t now_ms) {
+    if (!is_shared(a, now_ms) || a->view.waiting > a->view.newcomers_waiting) return 1;
+    return (double)a->o.newcomer_places / a->o.places;
 }
 
 fa_admission_view fa_admission_look(const fa_admission *a) {

@@ -7,7 +7,7 @@
  *   3. the queue is full, or its part for newcomers is                                              503
  * Existing users first. A key is established when its first request finished `settle_ms` before now, or before the overload began while there is one; the others
  * are newcomers. Newcomers never take the last `reserve` places, nor more than half of the queue. During an overload they have `newcomer_places`
- * places and the same share of the queue, and established keys go first but for one place. Those parts hold while established keys
+ * places, the same share of the queue and of the work of each step (pace.h), and established keys go first but for one place. Those parts hold while established keys
  * are about (one asked in the last `about_ms`); where there are none, newcomers only leave the reserve alone.
  * An overload begins when as many requests wait as there are places and ends when fewer than a quarter of that have waited for `calm_ms`. */
 #ifndef FA_SERVER_ADMISSION_H
@@ -57,6 +57,7 @@ typedef struct fa_decision {
     fa_refusal refusal;    /* FA_REFUSE_NONE: it waits under `ticket` */
     int32_t retry_after_s; /* with a refusal of 429 or 503: 1 .. 60 */
     uint64_t ticket;       /* never 0, never used again */
+    bool newcomer;         /* with a ticket: it is a newcomer's */
 } fa_decision;
 
 typedef struct fa_admission fa_admission;
@@ -83,6 +84,10 @@ uint64_t fa_admission_shed(fa_admission *a, int64_t now_ms, fa_decision *why);
 /* A request ends, waiting or running; an unknown ticket is ignored. `tokens` are taken from its key's minute; `finished` makes a newcomer's first activity. Returns
  * the slot, or -1. */
 int32_t fa_admission_leave(fa_admission *a, int64_t now_ms, uint64_t ticket, int64_t tokens, bool finished);
+
+/* What newcomers may have of the work, as a part of what established keys have: 1 while nobody is held back, and while an established
+ * key waits for a place, which newcomers may hold. */
+double fa_admission_share(const fa_admission *a, int64_t now_ms);
 
 /* For /metrics. */
 typedef struct fa_admission_view {

@@ -27,6 +27,7 @@ typedef struct fa_exchange {
     int64_t start_ns, start_ms; /* monotonic; since 1970 */
     fa_text body;
     uint64_t ticket;                            /* of admission; 0: none */
+    bool newcomer;                              /* by its ticket */
     struct fa_job *job;                         /* what is computed for it; owned by the thread that works on it */
     struct fa_exchange *next, *next_to_prepare; /* in the lists of worker and prepare */
     bool prepared, chosen;                      /* the worker's, while it waits */

@@ -10,9 +10,6 @@
 #include "host/server/job.h"
 #include "host/server/reply.h"
 
-/* A step should be over by then: clients that left must be noticed, and running streams go on, within a quarter of a second. */
-#define STEP_NS (FA_SECOND_NS * 15 / 100)
-
 /* --- those that wait -------------------------------------------------------------------------------------------------- */
 
 /* Those whose place in the queue went to somebody else. Under the lock. */
@@ -34,6 +31,7 @@ fa_decision fa_worker_ask(fa_worker *w, fa_exchange *x) {
     if (!d.refusal) {
         fa_exchange_hold(x);
         x->ticket = d.ticket;
+        x->newcomer = d.newcomer;
         x->next = w->waiting;
         w->waiting = x;
         w->n_waiting++;
@@ -245,6 +243,7 @@ static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fathom_erro
     if (c->prompt->echo.columns && (c == j->choices || c[-1].prompt != c->prompt)) sampling.score_from = 1;
     *bad = false;
     if (fathom_session_open(w->server->engine, (uint64_t)x->who.id, &c->session, e)) return false;
+    fa_session_set_background(c->session, x->newcomer);
     c->started = true;
     *bad = fathom_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, e) != FATHOM_OK;
     return !*bad;
@@ -329,21 +328,29 @@ static bool take(fa_worker *w) {
     return moved;
 }
 
-/* Prompts are cut so that a step takes about STEP_NS: the next one's rows from what the last one's took. */
+/* Prompts are cut so that a step takes about FA_PACE_STEP_NS: the next one's rows from what the last one's took. */
 static void adapt(fa_worker *w, int64_t took_ns) {
     const int rows = fa_engine_step_rows(w->server->engine), most = fa_engine_most_rows(w->server->engine);
     int next = w->rows;
-    if (took_ns > STEP_NS)
-        next = (int)((int64_t)rows * STEP_NS / took_ns);
-    else if (rows >= w->rows && took_ns < STEP_NS / 2)
+    if (took_ns > FA_PACE_STEP_NS)
+        next = (int)((int64_t)rows * FA_PACE_STEP_NS / took_ns);
+    else if (rows >= w->rows && took_ns < FA_PACE_STEP_NS / 2)
         next = w->rows * 2;
     if (next < w->capacity) next = w->capacity;
     w->rows = next > most ? most : next;
     fa_engine_limit_rows(w->server->engine, w->rows);
 }
 
+/* While established keys have to be kept from a crowd, newcomers' sessions stay in the background. */
+static void hold_newcomers(fa_worker *w) {
+    fathom_engine *engine = w->server->engine;
+    w->share = fa_accounts_share(w->server->accounts);
+    fa_engine_limit_background(engine, fa_pace_newcomers(&w->pace, fa_engine_foreground(engine), w->share));
+}
+
 static void step(fa_worker *w) {
     fathom_error e = {0};
+    hold_newcomers(w);
     int64_t start = fa_now_ns();
     fathom_status st = fathom_engine_step(w->server->engine, NULL, &e);
     int64_t took = fa_now_ns() - start;
@@ -354,9 +361,11 @@ static void step(fa_worker *w) {
         while (w->n_active) fail(w, 0, FA_ERROR_INTERNAL, "The engine failed; the request may be tried again");
         return;
     }
-    bool computed = fa_engine_step_rows(w->server->engine) > 0;
+    int32_t rows = fa_engine_step_rows(w->server->engine);
+    bool computed = rows > 0;
     if (computed) {
         fa_metrics_step(&w->server->metrics, (double)took / FA_SECOND_NS);
+        fa_pace_step(&w->pace, rows, fa_engine_background_rows(w->server->engine), took, w->share);
         adapt(w, took);
     }
     if (!take(w) && !computed) { /* all wait for their clients */

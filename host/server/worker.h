@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "host/server/exchange.h"
+#include "host/server/pace.h"
 
 typedef struct fa_worker {
     struct fa_server *server;
@@ -19,7 +20,9 @@ typedef struct fa_worker {
     /* the thread's own */
     fa_exchange **active; /* [sessions] */
     int n_active, capacity;
-    int rows;           /* of the next step at most */
+    int rows;     /* of the next step at most */
+    double share; /* of newcomers in it */
+    fa_pace pace;
     atomic_int running; /* n_active, for others */
     atomic_bool broken; /* the engine failed and the last step did not succeed */
 } fa_worker;

@@ -480,6 +480,46 @@ static void sessions_have_a_limit_and_can_be_opened_again(void *arg) {
     fathom_engine_close(g);
 }
 
+/* Two prompts of the background, one session that answers before them. */
+static void background_sessions_have_the_rows_they_may(void *arg) {
+    (void)arg;
+    int32_t ids[3][100], answer[3][40];
+    fathom_engine *g = open_engine(60, STEP_ROWS);
+    fathom_session *s[3];
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 100; k++) ids[i][k] = 20 + (37 * i + 11 * k) % 900;
+        s[i] = open_session(g, (uint64_t)i);
+        fa_session_set_background(s[i], i > 0);
+        prompt(s[i], ids[i], i ? 100 : 5, &(fathom_sampling){.max_tokens = 40});
+    }
+    CHECK(fa_engine_foreground(g) == 1, "%d", fa_engine_foreground(g));
+    static const int limits[] = {0, 1, 1, 2, 4};
+    for (int i = 0; i < 5; i++) { /* answers of one row a step, and as many beside it as may be */
+        fa_engine_limit_background(g, limits[i]);
+        step(g);
+        fathom_token t;
+        CHECK(fathom_session_next(s[0], &t), "step %d: the answer stands still", i);
+        answer[0][i] = t.id;
+        CHECK(fa_engine_background_rows(g) == limits[i] && seen.last_rows == (i ? 1 : 5) + limits[i],
+              "step %d: %d of %d", i, fa_engine_background_rows(g), seen.last_rows);
+        CHECK(i != 2 || (fa_session_waiting(s[1]) == 99 && fa_session_waiting(s[2]) == 99), "they take turns: %d, %d",
+              fa_session_waiting(s[1]), fa_session_waiting(s[2]));
+    }
+    fa_engine_limit_background(g, INT32_MAX);
+    for (int i = 0, n[3] = {5, 0, 0}; n[0] + n[1] + n[2] < 120; i++) {
+        step(g);
+        fathom_token t;
+        for (int k = 0; k < 3; k++)
+            while (fathom_session_next(s[k], &t)) answer[k][n[k]++] = t.id;
+        CHECK(i < 200, "no end");
+    }
+    for (int i = 0; i < 3; i++) check_answer(ids[i], i ? 100 : 5, answer[i], 40);
+    fathom_session_close(s[1]);
+    s[1] = open_session(g, 1);
+    CHECK(!s[1]->background, "a session that is opened again");
+    fathom_engine_close(g);
+}
+
 static const check_case cases[] = {
     {"long prompts are cut into steps", long_prompts_are_cut_into_steps, NULL},
     {"answers go on while a long prompt is read", answers_go_on_while_a_long_prompt_is_read, NULL},
@@ -493,6 +533,7 @@ static const check_case cases[] = {
      a_number_out_of_range_ends_its_session_and_is_not_shared, NULL},
     {"a failing step changes no session", a_failing_step_changes_no_session, NULL},
     {"bad prompts leave the session as it was", bad_prompts_leave_the_session_as_it_was, NULL},
+    {"background sessions have the rows they may", background_sessions_have_the_rows_they_may, NULL},
     {"sessions have a limit and can be opened again", sessions_have_a_limit_and_can_be_opened_again, NULL},
 };
 

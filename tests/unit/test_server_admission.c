@@ -377,6 +377,39 @@ static void impossible_options_are_errors(void *arg) {
     }
 }
 
+static void held(fa_admission *a, int64_t now, double share) {
+    double got = fa_admission_share(a, now);
+    CHECK(got == share, "share %g, expected %g", got, share);
+}
+
+static void in_an_overload_newcomers_have_a_share_of_the_work(void *arg) {
+    (void)arg;
+    fa_admission *a = gate(fa_admission_defaults(8));
+    uint64_t old;
+    key(a, 0, (fa_key_limits){0}, LONG_AGO);
+    for (int32_t i = 1; i < 32; i++) key(a, i, (fa_key_limits){0}, NEVER);
+    for (int i = 0; i < 14; i++) {
+        must_ask(a, T0, 1 + i);
+        fa_admission_next(a, T0);
+    }
+    held(a, T0, 1); /* six run, eight wait: an overload, but no established key is about */
+    CHECK(fa_admission_look(a).overloaded && fa_admission_look(a).newcomers_running == 6);
+    fa_decision d = fa_admission_ask(a, T0, 0, false);
+    CHECK(!d.newcomer && d.ticket);
+    old = d.ticket;
+    held(a, T0, 1); /* it waits, perhaps for a place that a newcomer has */
+    starts(a, T0, old);
+    held(a, T0, 0.125);
+    fa_decision why;
+    while (fa_admission_shed(a, T0, &why)) {
+    }
+    held(a, T0, 0.125);
+    fa_admission_leave(a, T0 + SECOND, old, 0, true);
+    held(a, T0 + SECOND, 0.125);  /* it was here a moment ago */
+    held(a, T0 + 11 * MINUTE, 1); /* nobody but newcomers */
+    fa_admission_close(a);
+}
+
 static const check_case cases[] = {
     {"places bound what runs and the queue what waits", places_bound_what_runs_and_the_queue_what_waits, NULL},
     {"a key has no more under way than it may", a_key_has_no_more_under_way_than_it_may, NULL},
@@ -389,6 +422,7 @@ static const check_case cases[] = {
     {"newcomers alone have all but the reserve", newcomers_alone_have_all_but_the_reserve, NULL},
     {"in an overload newcomers wait for their share or are refused",
      in_an_overload_newcomers_wait_for_their_share_or_are_refused, NULL},
+    {"in an overload newcomers have a share of the work", in_an_overload_newcomers_have_a_share_of_the_work, NULL},
     {"in an overload established keys go first", in_an_overload_established_keys_go_first, NULL},
     {"a first request in a flood does not make a key established",
      a_first_request_in_a_flood_does_not_make_a_key_established, NULL},
