@@ -38,6 +38,7 @@ HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
                host/image/*.c host/vision/*.c host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
+               sim/scale/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 # programs that fathom starts: XRT's host process, and the device model that XRT's emulation starts

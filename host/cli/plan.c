@@ -6,10 +6,12 @@
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 #include "host/cli/plan_options.h"
+#include "host/cli/plan_serve.h"
 #include "host/cli/plot.h"
 
 typedef struct plan_options {
     cli_plan_options common;
+    cli_serve_options serve;
     bool json;
     const char *plot, *timeline;
 } plan_options;
@@ -21,7 +23,10 @@ static const double deepseek_usd = 2.19; /* per million tokens written by R1, ap
 static error_t parse(int key, char *arg, struct argp_state *state) {
     plan_options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        state->child_inputs[1] = &o->serve;
+        return 0;
     case OPTION_JSON: o->json = true; return 0;
     case OPTION_PLOT: o->plot = arg; return 0;
     case OPTION_TIMELINE: o->timeline = arg; return 0;
@@ -31,12 +36,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"json", OPTION_JSON, NULL, 0, "Print one JSON object", 6},
-    {"plot", OPTION_PLOT, "FILE", 0, "Draw roofline and sweep over the batch (.png or .svg, by gnuplot)", 6},
+    {"plot", OPTION_PLOT, "FILE", 0,
+     "Draw roofline and sweep over the batch (.png or .svg, by gnuplot); with --serve, what is served by rate", 6},
     {"timeline", OPTION_TIMELINE, "FILE", 0,
      "Write one step of the first batch as Chrome trace events; with .png or .svg draw one layer of it", 6},
     {0},
 };
-static const struct argp_child children[] = {{&cli_plan_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {{&cli_plan_argp, 0, NULL, 0}, {&cli_serve_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
     .options = options,
     .parser = parse,
@@ -50,7 +56,8 @@ static const struct argp argp = {
         "\n"
         "Examples:\n"
         "  fathom plan --model deepseek-r1 --board u55c --boards 48 --batch 1,8,64\n"
-        "  fathom plan --model DIR --board u280 --trace routes.jsonl --json",
+        "  fathom plan --model DIR --board u280 --trace routes.jsonl --json\n"
+        "  fathom plan --model deepseek-r1 --board v80 --boards 256 --context 131072 --batch 64 --serve requests.csv --rate 1,10,100",
 };
 
 /* ---- as a table ---- */
@@ -217,7 +224,7 @@ static json_t *json_plan(const cli_plan_options *options, const fa_plan *p, int3
     return o;
 }
 
-static int print_json(const cli_plan_options *o, const fa_plan *plans) {
+static int print_json(const cli_plan_options *o, const cli_serve_options *serve, const fa_plan *plans) {
     const fa_plan_request *q = &o->request;
     json_t *list = json_array();
     for (int i = 0; i < o->n_batches; i++) json_array_append_new(list, json_plan(o, &plans[i], o->batches[i]));
@@ -226,6 +233,7 @@ static int print_json(const cli_plan_options *o, const fa_plan *plans) {
                   fa_model_parameters(q->model, false), "active_parameters", fa_model_parameters(q->model, true),
                   "board", o->board.name, "boards", q->boards, "context", q->context, "prompt", q->prompt, "weights",
                   type_name(q->types.linear), "deepseek_usd_per_million_tokens", deepseek_usd, "plans", list);
+    if (root && serve->trace) json_object_set_new(root, "serve", cli_serve_json(serve));
     bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) == 0;
     if (ok) putchar('\n');
     json_decref(root);
@@ -257,23 +265,46 @@ static fa_status timeline(const char *path, cli_plan_options *o, const fa_plan *
     return picture ? cli_plot_timeline(path, o, plan, e) : cli_timeline_plan(path, o, plan, e);
 }
 
+static void print_all(const plan_options *o, const fa_plan *plans) {
+    const cli_plan_options *c = &o->common;
+    print_head(c, plans);
+    print_speed(plans, c->batches, c->n_batches);
+    print_why(plans, c->batches, c->n_batches);
+    print_each(c, plans, c->batches, c->n_batches);
+    print_costs(c, plans);
+    if (o->serve.trace) cli_serve_print(&o->serve);
+}
+
+static fa_status serve(plan_options *o, const fa_plan *plan, fa_error *e) {
+    o->common.request.batch = o->common.batches[0];
+    return o->serve.trace ? cli_serve_run(&o->serve, &o->common.request, plan, e) : FA_OK;
+}
+
+static fa_status draw(const plan_options *o, const fa_plan *plans, fa_error *e) {
+    if (!o->plot) return FA_OK;
+    return o->serve.trace ? cli_plot_serve(o->plot, &o->common, &o->serve, e)
+                          : cli_plot_plan(o->plot, &o->common, plans, e);
+}
+
+static int run(plan_options *o, fa_plan *plans) {
+    fa_error e;
+    cli_plan_options *c = &o->common;
+    int code = make(c, plans);
+    if (code) return code;
+    if (serve(o, &plans[0], &e)) return cli_fail("%s", e.text);
+    if (o->json) return print_json(c, &o->serve, plans);
+    print_all(o, plans);
+    return CLI_OK;
+}
+
 int cli_plan(int argc, char **argv) {
     plan_options o = {0};
     fa_plan plans[CLI_PLAN_BATCHES] = {0};
     fa_error e;
-    cli_plan_options *c = &o.common;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
-    int code = make(c, plans);
-    if (!code && o.json) code = print_json(c, plans);
-    if (code) return code;
-    if (!o.json) {
-        print_head(c, plans);
-        print_speed(plans, c->batches, c->n_batches);
-        print_why(plans, c->batches, c->n_batches);
-        print_each(c, plans, c->batches, c->n_batches);
-        print_costs(c, plans);
-    }
-    if (o.plot && cli_plot_plan(o.plot, c, plans, &e)) return cli_fail("%s", e.text);
-    if (o.timeline && timeline(o.timeline, c, &plans[0], &e)) return cli_fail("%s", e.text);
-    return CLI_OK;
+    int code = run(&o, plans);
+    if (!code && draw(&o, plans, &e)) code = cli_fail("%s", e.text);
+    if (!code && o.timeline && timeline(o.timeline, &o.common, &plans[0], &e)) code = cli_fail("%s", e.text);
+    fa_recording_free(&o.serve.recording);
+    return code;
 }

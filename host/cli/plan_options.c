@@ -33,7 +33,10 @@ enum {
     OPTION_PER_HOST,
     OPTION_HOST_WATTS,
     OPTION_HOST_USD,
-    OPTION_NETWORK
+    OPTION_NETWORK,
+    OPTION_GBIT,
+    OPTION_LEAF,
+    OPTION_OVERSUBSCRIPTION
 };
 
 int cli_option_list(const struct argp_state *state, const char *option, const char *text, int64_t min, int64_t max,
@@ -81,6 +84,11 @@ static void set_cache(cli_plan_options *o, const struct argp_state *state, const
     o->request.any_cache = false;
 }
 
+static void set_network(cli_plan_options *o, const struct argp_state *state, const char *text) {
+    fa_error e;
+    if (fa_network_find(&o->request.hosts.network, text, &e)) argp_error(state, "--%s", e.text);
+}
+
 /* Options whose value is a number, as a table: whole numbers go to `whole`, others to `real` times `unit`. */
 typedef struct number_option {
     int key;
@@ -113,7 +121,9 @@ static bool set_number(cli_plan_options *o, int key, const char *arg, const stru
         {OPTION_COOLING, "--cooling", 1, 10, NULL, &q->prices.cooling, 1},
         {OPTION_HOST_WATTS, "--host-watts", 0, 1e5, NULL, &q->hosts.watts, 1},
         {OPTION_HOST_USD, "--host-usd", 0, 1e7, NULL, &q->hosts.usd, 1},
-        {OPTION_NETWORK, "--network-gbit", 0.1, 1e5, NULL, &q->hosts.network_bytes_per_s, 1e9 / 8},
+        {OPTION_GBIT, "--network-gbit", 0.1, 1e5, NULL, &o->network_bytes_per_s, 1e9 / 8},
+        {OPTION_LEAF, "--hosts-per-leaf", 1, 65536, &o->leaf_hosts, NULL, 1},
+        {OPTION_OVERSUBSCRIPTION, "--oversubscription", 1, 1000, NULL, &o->oversubscription, 1},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const number_option *n = &table[i];
@@ -144,6 +154,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_WEIGHTS: set_weights(o, state, arg); return 0;
     case OPTION_CACHE: set_cache(o, state, arg); return 0;
     case OPTION_TRACE: o->trace = arg; return 0;
+    case OPTION_NETWORK: set_network(o, state, arg); return 0;
     case OPTION_OFFLOAD: o->request.offload = true; return 0;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); return EINVAL;
     case ARGP_KEY_END:
@@ -185,7 +196,10 @@ static const struct argp_option options[] = {
     {"boards-per-host", OPTION_PER_HOST, "N", 0, "(default 8)", 5},
     {"host-watts", OPTION_HOST_WATTS, "W", 0, "A host without its boards (default 400)", 5},
     {"host-usd", OPTION_HOST_USD, "USD", 0, "(default 8000)", 5},
-    {"network-gbit", OPTION_NETWORK, "N", 0, "Between hosts, Gbit/s (default 100)", 5},
+    {"network", OPTION_NETWORK, "NAME", 0, "Between hosts: ethernet-100g (default), roce-100g, ndr-400g", 5},
+    {"network-gbit", OPTION_GBIT, "N", 0, "A host's link, Gbit/s, instead of the network's", 5},
+    {"hosts-per-leaf", OPTION_LEAF, "N", 0, "Hosts on one leaf switch, instead of the network's", 5},
+    {"oversubscription", OPTION_OVERSUBSCRIPTION, "X", 0, "A leaf's links down over those up (default 1)", 5},
     {"years", OPTION_YEARS, "N", 0, "Over which the machines are paid (default 4)", 5},
     {"utilisation", OPTION_USE, "P", 0, "Share of that time in which they serve (default 0.6)", 5},
     {"usd-per-kwh", OPTION_KWH, "USD", 0, "(default 0.12)", 5},
@@ -205,12 +219,20 @@ static void set_build(cli_plan_options *o) {
     if (o->lanes_fp32) b->lanes_fp32 = o->lanes_fp32;
 }
 
+static void change_network(cli_plan_options *o) {
+    fa_network *n = &o->request.hosts.network;
+    if (o->network_bytes_per_s > 0) n->bytes_per_s = o->network_bytes_per_s;
+    if (o->leaf_hosts) n->leaf_hosts = o->leaf_hosts;
+    if (o->oversubscription > 0) n->oversubscription = o->oversubscription;
+}
+
 fa_status cli_plan_open(cli_plan_options *o, fa_error *e) {
     fa_plan_request *q = &o->request;
     fa_status s = fa_plan_model(&o->config, o->model, e);
     if (!s) s = fa_board_find(&o->board, o->board_name, e);
     if (s) return s;
     set_build(o);
+    change_network(o);
     if (q->draft < 0) q->draft = q->accept >= 0;
     if (q->accept < 0) q->accept = 0.85;
     if (!q->prompt) q->prompt = (q->context + 3) / 4;

@@ -16,6 +16,8 @@ typedef struct cli_plan_options {
     fa_plan_request request;                            /* without what cli_plan_open fills */
     int32_t units, ports, port_bytes, rows, lanes_fp32; /* of the build; 0: the board's */
     double clock_mhz;
+    double network_bytes_per_s, oversubscription; /* 0: the network's */
+    int32_t leaf_hosts;
 
     fa_config config;
     fa_board board;

@@ -237,3 +237,30 @@ fa_status cli_plot_front(const char *path, const cli_plan_options *o, const fa_e
         o->model, o->board.title, (long long)x->n, (long long)x->tried);
     return plot_close(&p, path, e);
 }
+
+/* ---- requests ---- */
+
+fa_status cli_plot_serve(const char *path, const cli_plan_options *o, const cli_serve_options *serve, fa_error *e) {
+    plot p;
+    fa_status s = plot_open(&p, path, 1300, 560, e);
+    if (s) return s;
+    FILE *f = p.script;
+    fputs("$served << EOD\n", f);
+    for (int i = 0; i < serve->n_rates; i++) {
+        const fa_served *v = &serve->served[i];
+        fprintf(f, "%.9g %.9g %.9g %.9g %.9g %.9g %.9g\n", serve->rates[i], v->output_tokens_per_s,
+                v->good_tokens_per_s, v->first.p50, v->first.p99, v->token.p50, v->token.p99);
+    }
+    fprintf(
+        f,
+        "EOD\nset multiplot layout 1,2 title '%s on %d x %s, contexts to %d' noenhanced\nset logscale xy\n"
+        "set xlabel 'requests/s that come'\nset key left top\nset ylabel 'tokens/s written'\n"
+        "plot $served using 1:2 with linespoints pt 7 lw 2 lc '#1f77b4' title 'all', "
+        "'' using 1:($3 > 0 ? $3 : NaN) with linespoints pt 6 lw 2 lc '#2ca02c' title 'of good answers'\n"
+        "set ylabel 's'\nplot $served using 1:4 with linespoints pt 6 lw 2 lc '#d62728' title 'first token, half', "
+        "'' using 1:5 with linespoints pt 7 lw 2 lc '#d62728' title 'first token, 99 of 100', "
+        "'' using 1:6 with linespoints pt 6 lw 2 lc '#9467bd' title 'each further token, half', "
+        "'' using 1:7 with linespoints pt 7 lw 2 lc '#9467bd' title 'each further token, 99 of 100'\nunset multiplot\n",
+        o->model, o->request.boards, o->board.title, o->request.context);
+    return plot_close(&p, path, e);
+}

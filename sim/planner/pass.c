@@ -70,6 +70,21 @@ fa_pass fa_pass_sum(const fa_planner *p, const fa_parts *t) {
     return all;
 }
 
+bool fa_planner_again(fa_planner *p, fa_plan_request *copy, const fa_plan_request *q, const fa_plan *plan,
+                      fa_parts *decode) {
+    *copy = *q;
+    copy->cache = plan->cache;
+    *p = (fa_planner){
+        .q = copy, .split = plan->split, .resident = plan->resident, .moe_layers = fa_moe_layers(q->model)};
+    int32_t sequences = q->batch / plan->split.replicas, rows = plan->group * (1 + q->draft);
+    fa_lists_of(&p->lists, copy);
+    p->bytes = fa_layout_bytes(copy, &p->lists, p->split.ways, sequences, p->resident);
+    fa_plan_step s = fa_pass_step(p, rows, q->context, rows);
+    *decode = fa_pass_parts(p, &s, q->draft ? plan->group : 0);
+    fa_layer_seconds seconds = fa_pass_seconds(decode);
+    return fa_layout_make(&p->layout, copy, &p->bytes, p->split.stages, &seconds);
+}
+
 void fa_limit_largest(const double by[FA_LIMIT_COUNT], double seconds, fa_limit *limit, double *share) {
     *limit = FA_LIMIT_WEIGHTS;
     for (int i = 1; i < FA_LIMIT_COUNT; i++)

@@ -41,6 +41,11 @@ void fa_pass_drafts(const fa_planner *p, const fa_plan_step *s, int32_t sequence
 /* All stages of p->layout. */
 fa_pass fa_pass_sum(const fa_planner *p, const fa_parts *t);
 
+/* The planner of a plan that was made, with its layout; `copy` becomes its request. decode: the parts of its step. False when the plan is
+ * not one of this request. */
+bool fa_planner_again(fa_planner *p, fa_plan_request *copy, const fa_plan_request *q, const fa_plan *plan,
+                      fa_parts *decode);
+
 /* What takes most of `seconds`, and its share. */
 void fa_limit_largest(const double by[FA_LIMIT_COUNT], double seconds, fa_limit *limit, double *share);
 

@@ -22,8 +22,7 @@ void fa_plan_defaults(fa_plan_request *q) {
                           .nodes = 2,
                           .node_bytes_per_s = 150e9,
                           .far_share = 0.5,
-                          .network_bytes_per_s = 12.5e9,
-                          .network_latency_s = 10e-6,
+                          .network = *fa_network_at(0),
                           .route_s = 1e-6,
                           .sum_bytes_per_s = 20e9};
     q->prices = (fa_prices){.years = 4, .utilisation = 0.6, .usd_per_kwh = 0.12, .cooling = 1.3};
@@ -246,20 +245,40 @@ static void prefill(fa_plan *out, const fa_planner *p) {
     fa_limit_largest(a.total.by, a.total.seconds, &out->prefill_bottleneck, &out->prefill_share);
 }
 
+static bool rented(const fa_plan_request *q) { /* the rent includes host and power */
+    return q->board->price_usd <= 0 && q->board->rent_usd_per_h > 0;
+}
+
+static double hosts_in_all(const fa_plan_request *q) {
+    return ceil((double)q->boards / q->hosts.boards_per_host);
+}
+
+static double machines_usd(const fa_plan_request *q) {
+    return rented(q) ? 0 : q->boards * q->board->price_usd + hosts_in_all(q) * q->hosts.usd;
+}
+
+void fa_plan_price(const fa_plan_request *q, double tokens_per_s, double watts, double *usd_per_million,
+                   double *power_usd_per_million) {
+    const fa_prices *prices = &q->prices;
+    double seconds = prices->years * 365.25 * 86400 * prices->utilisation;
+    double power = watts / tokens_per_s * prices->cooling * prices->usd_per_kwh / 3.6e6;
+    double rent = q->boards * q->board->rent_usd_per_h / 3600 / prices->utilisation;
+    double usd_per_s = rented(q) ? rent : machines_usd(q) / seconds;
+    *power_usd_per_million = rented(q) ? 0 : 1e6 * power;
+    *usd_per_million = 1e6 * usd_per_s / tokens_per_s + *power_usd_per_million;
+}
+
 static void cost(fa_plan *out, const fa_planner *p) {
     const fa_plan_request *q = p->q;
-    const fa_prices *prices = &q->prices;
-    double boards = q->boards, hosts = ceil(boards / q->hosts.boards_per_host);
-    double seconds = prices->years * 365.25 * 86400 * prices->utilisation;
     double dynamic = out->pass.joules * out->groups * p->split.replicas / out->round_s;
-    out->watts = boards * q->board->idle_w + dynamic + hosts * q->hosts.watts;
+    out->watts = fa_plan_rest_watts(q) + dynamic;
     out->joules_per_token = out->watts / out->decode_tokens_per_s;
-    double power = out->joules_per_token * prices->cooling * prices->usd_per_kwh / 3.6e6;
-    bool rented = q->board->price_usd <= 0 && q->board->rent_usd_per_h > 0; /* the rent includes host and power */
-    out->usd = rented ? 0 : boards * q->board->price_usd + hosts * q->hosts.usd;
-    double usd_per_s = rented ? boards * q->board->rent_usd_per_h / 3600 / prices->utilisation : out->usd / seconds;
-    out->power_usd_per_million = rented ? 0 : 1e6 * power;
-    out->usd_per_million = 1e6 * usd_per_s / out->decode_tokens_per_s + out->power_usd_per_million;
+    out->usd = machines_usd(q);
+    fa_plan_price(q, out->decode_tokens_per_s, out->watts, &out->usd_per_million, &out->power_usd_per_million);
+}
+
+double fa_plan_rest_watts(const fa_plan_request *q) {
+    return q->boards * q->board->idle_w + hosts_in_all(q) * q->hosts.watts;
 }
 
 static void memory(fa_plan *out, const fa_planner *p) {

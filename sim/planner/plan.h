@@ -81,6 +81,13 @@ fa_status fa_plan_make(fa_plan *p, const fa_plan_request *q, fa_error *e);
 /* The plan for one split, as above. */
 fa_status fa_plan_split(fa_plan *p, const fa_plan_request *q, fa_split split, fa_error *e);
 
+/* All boards at rest, and their hosts. */
+double fa_plan_rest_watts(const fa_plan_request *q);
+
+/* What a token costs at `tokens_per_s` in all when the machines take `watts`: of the machines and their power, $ a million. */
+void fa_plan_price(const fa_plan_request *q, double tokens_per_s, double watts, double *usd_per_million,
+                   double *power_usd_per_million);
+
 /* How busy each bank is (0 .. banks of all kinds - 1, by bytes over what the bank reads) and each unit of a board, means over all
  * boards in use. Weights lie evenly on the banks of their ports; a stage's MLPs lie on all units in turn. */
 void fa_plan_banks_busy(const fa_plan_request *q, const fa_plan *p, double *banks);

@@ -42,12 +42,14 @@ static void transfer(const fa_plan_step *s, fa_spent *spent, double bytes, bool 
     spent->link_bytes += bytes * s->ways;
 }
 
-/* Every host sends its part of `bytes` to the others, where the boards sit in more than one. */
+/* Hosts that the boards of a group sit in. */
+static double hosts_of(const fa_plan_step *s) {
+    return (double)share_of(s->ways, s->hosts->boards_per_host);
+}
+
+/* Every host gets what the others have of `bytes`, where the boards sit in more than one. */
 static void exchange(const fa_plan_step *s, fa_spent *spent, double bytes) {
-    double hosts = (double)share_of(s->ways, s->hosts->boards_per_host);
-    if (hosts <= 1) return;
-    spend(spent, FA_LIMIT_NETWORK,
-          s->hosts->network_latency_s + bytes * (hosts - 1) / hosts / s->hosts->network_bytes_per_s);
+    spend(spent, FA_LIMIT_NETWORK, fa_network_gather(&s->hosts->network, hosts_of(s), bytes));
 }
 
 /* before: the op whose results are brought together; MLPs of one board give all of a row. */
@@ -71,15 +73,18 @@ static void route(const fa_plan_step *s, fa_spent *spent) {
     transfer(s, spent, routes, true);
 }
 
-/* On one board the sum stays on the card. */
+/* On one board the sum stays on the card. A host adds up its share of the rows, of which it gets all that other hosts' experts gave;
+ * then all get the sums. */
 static void sum_experts(const fa_plan_step *s, fa_spent *spent) {
     if (s->ways == 1) return;
     const fa_config *c = s->model;
-    double row = 4.0 * c->hidden, all = s->rows * row * (c->top_k + (c->shared_experts > 0));
-    double busiest = fa_routes_load(s->routes, s->rows, 1, s->ways, c->experts).busiest;
-    transfer(s, spent, all * busiest, false);
-    exchange(s, spent, all);
-    spend(spent, FA_LIMIT_HOST, all / s->hosts->sum_bytes_per_s);
+    double row = 4.0 * c->hidden, all = s->rows * row * (c->top_k + (c->shared_experts > 0)), hosts = hosts_of(s);
+    double board = fa_routes_load(s->routes, s->rows, 1, s->ways, c->experts).busiest;
+    double host = hosts > 1 ? fa_routes_load(s->routes, s->rows, 1, (int32_t)hosts, c->experts).busiest : 1;
+    transfer(s, spent, all * board, false);
+    spend(spent, FA_LIMIT_NETWORK, fa_network_exchange(&s->hosts->network, hosts, all * host));
+    spend(spent, FA_LIMIT_HOST, all / hosts / s->hosts->sum_bytes_per_s);
+    exchange(s, spent, s->rows * row);
     transfer(s, spent, s->rows * row, true);
 }
 
@@ -263,7 +268,7 @@ void fa_plan_step_enter(const fa_plan_step *s, bool from_boards, fa_spent *spent
     double bytes = 4.0 * s->rows * s->model->hidden;
     if (from_boards) {
         transfer(s, spent, bytes / s->ways, false);
-        spend(spent, FA_LIMIT_NETWORK, s->hosts->network_latency_s + bytes / s->hosts->network_bytes_per_s);
+        spend(spent, FA_LIMIT_NETWORK, fa_network_message(&s->hosts->network, bytes));
     }
     transfer(s, spent, bytes, true);
 }

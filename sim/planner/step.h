@@ -3,18 +3,18 @@
 #define FA_SIM_PLANNER_STEP_H
 
 #include "sim/planner/launch.h"
+#include "sim/planner/network.h"
 #include "sim/planner/ops.h"
 #include "sim/planner/routes.h"
 
 /* The hosts that the boards sit in, and what joins them. */
 typedef struct fa_hosts {
     int32_t boards_per_host;
-    double watts, usd;          /* of one host, its boards not counted */
-    int32_t nodes;              /* NUMA nodes of a host; boards are spread over them */
-    double node_bytes_per_s;    /* reading it, shared by the boards of the node */
-    double far_share;           /* of that, what is left when a board's experts lie on another node */
-    double network_bytes_per_s; /* of a host's link to the others */
-    double network_latency_s;
+    double watts, usd;       /* of one host, its boards not counted */
+    int32_t nodes;           /* NUMA nodes of a host; boards are spread over them */
+    double node_bytes_per_s; /* reading it, shared by the boards of the node */
+    double far_share;        /* of that, what is left when a board's experts lie on another node */
+    fa_network network;
     double route_s;         /* choosing the experts of one row of one layer */
     double sum_bytes_per_s; /* adding up experts' outputs */
 } fa_hosts;

@@ -34,16 +34,13 @@ static void walk_spent(walk *w, const char *name, const fa_spent *spent) {
 
 void fa_plan_walk(const fa_plan_request *request, const fa_plan *plan,
                   void (*each)(void *ctx, const fa_plan_event *event), void *ctx) {
-    fa_plan_request copy = *request, *q = &copy;
-    copy.cache = plan->cache;
-    fa_planner p = {.q = q, .split = plan->split, .resident = plan->resident};
-    int32_t sequences = q->batch / plan->split.replicas, rows = plan->group * (1 + q->draft);
-    fa_lists_of(&p.lists, q);
-    p.bytes = fa_layout_bytes(q, &p.lists, p.split.ways, sequences, p.resident);
+    fa_plan_request copy;
+    fa_planner p;
+    fa_parts t;
+    if (!fa_planner_again(&p, &copy, request, plan, &t)) return;
+    const fa_plan_request *q = p.q;
+    int32_t rows = plan->group * (1 + q->draft);
     fa_plan_step s = fa_pass_step(&p, rows, q->context, rows);
-    fa_parts t = fa_pass_parts(&p, &s, q->draft ? plan->group : 0);
-    fa_layer_seconds seconds = fa_pass_seconds(&t);
-    if (!fa_layout_make(&p.layout, q, &p.bytes, p.split.stages, &seconds)) return;
     walk w = {.each = each, .ctx = ctx};
     for (w.stage = 0; w.stage < p.layout.stages; w.stage++) {
         w.layer = p.layout.first[w.stage];

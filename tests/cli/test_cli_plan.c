@@ -190,6 +190,33 @@ static void exploring_refuses_and_writes_csv(void *arg) {
     check_folder_remove(folder);
 }
 
+#define SERVE R1 " --boards 256 --context 131072 --batch 64 --serve sim/scale/traces/mooncake-conversation.csv --reuse "
+
+/* 256 boards, contexts of 128k, 10,000 requests/s. */
+static void ten_thousand_requests_a_second_are_served(void *arg) {
+    (void)arg;
+    check_output a = check_command(SERVE "--rate 0.01,10000 --seconds 1200 --seed 7 --json");
+    check_output b = check_command(SERVE "--rate 0.01,10000 --seconds 1200 --seed 7 --json");
+    CHECK(a.out_bytes == b.out_bytes && !memcmp(a.out, b.out, a.out_bytes), "the same seed gives something else");
+    json_t *root = json_of(&a);
+    const json_t *few = json_array_get(json_object_get(root, "serve"), 0),
+                 *many = json_array_get(json_object_get(root, "serve"), 1);
+    CHECK(fabs(number(many, "arrived") / 12e6 - 1) < 0.02 && number(many, "refused") > 0.99 * number(many, "arrived"),
+          "%s", a.out);
+    CHECK(number(few, "refused") == 0 && number(few, "arrived") < 40, "%s", a.out);
+    const json_t *first = json_object_get(many, "first_token_s");
+    CHECK(number(first, "p50") > number(json_object_get(few, "first_token_s"), "p50") &&
+          number(first, "p99") >= number(first, "p50"));
+    CHECK(fabs(number(many, "watts") / number(many, "output_tokens_per_s") / number(many, "joules_per_token") - 1) <
+          1e-4);
+    json_decref(root);
+    check_output_free(&a);
+    check_output_free(&b);
+    a = check_command(SERVE "--rate 0.01 --seconds 1200");
+    CHECK(a.status == 0 && strstr(a.out, "12031 requests in 3537 s") && strstr(a.out, "good/s"), "%s%s", a.out, a.err);
+    check_output_free(&a);
+}
+
 static void wrong_use_says_what_is_right(void *arg) {
     (void)arg;
     static const struct {
@@ -206,6 +233,12 @@ static void wrong_use_says_what_is_right(void *arg) {
         {"plan --model r1-distill-llama-8b --board u55c --units 32", "do not fit", 1},
         {"plan --model r1-distill-llama-8b --board u55c --context 9 --prompt 10", "prompt", 1},
         {"explore --model deepseek-r1 --board u55c --sweep-rows 0", "--sweep-rows", 2},
+        {"plan --model r1-distill-llama-8b --board u55c --network carrier-pigeon", "ethernet-100g", 2},
+        {"plan --model r1-distill-llama-8b --board u55c --serve /dev/null/x", "/dev/null/x", 1},
+        {"plan --model r1-distill-llama-8b --board u55c --serve README.md", "README.md:3: expected seconds", 1},
+        {"plan --model r1-distill-llama-8b --board u55c --serve README.md --rate 1,x", "--rate", 2},
+        {"plan --model deepseek-r1 --board u55c --boards 64 --draft 1 --serve sim/scale/traces/mooncake-conversation.csv",
+         "drafts", 1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         check_output o = check_command("\"$FATHOM_BIN\" %s", wrong[i].command);
@@ -225,6 +258,8 @@ static const check_case cases[] = {
     {"a trace drives the plan", a_trace_drives_the_plan, NULL},
     {"pictures are drawn, or refused with the reason", pictures_are_drawn_or_refused, NULL},
     {"exploring refuses builds and writes CSV", exploring_refuses_and_writes_csv, NULL},
+    {"10,000 requests/s on 256 boards are served, the same again by seed", ten_thousand_requests_a_second_are_served,
+     NULL},
     {"wrong use says what is right", wrong_use_says_what_is_right, NULL},
 };
 
