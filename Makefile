@@ -1,6 +1,6 @@
 # fathom: one non-recursive Makefile. `make help` lists the targets. Objects and programs go to $(BUILD).
 VERSION := 0.1.0
-SOVERSION := 0
+SOVERSION := 1
 BUILD  ?= build
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -13,11 +13,12 @@ endif
 # V=1 shows whole command lines
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
-# Debian packages: to build, to fetch the example model, to test, to lint
+# Debian packages: to build, to fetch the example model, to draw, to test, to package, to lint
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver scdoc man-db bash-completion zsh abigail-tools
+PACKAGE_PACKAGES := debhelper fakeroot lintian scdoc
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
@@ -56,7 +57,7 @@ BENCHES  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 LIB_SO   := $(BUILD)/libfathom.so.$(VERSION)
 
 # a missing compiler or library is said once and plainly, not by the first file that fails
-SETS_UP := help deps run run-smollm2 test lint asan tsan valgrind clean uninstall
+SETS_UP := help deps run run-smollm2 test lint asan tsan valgrind clean uninstall dist deb
 ifneq ($(filter-out $(SETS_UP),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(and $(LIBS),$(shell command -v $(CC))),)
 $(error The compiler or a library is missing: run `make deps` (as root, or where sudo works), then make again)
@@ -71,8 +72,8 @@ $(BUILD)/libfathom.a: $(LIB_OBJ)
 	$(call quiet,ar,$@)$(AR) rcs $@ $^
 
 # only what host/fathom.h marks FATHOM_API is visible
-$(LIB_SO): $(LIB_OBJ)
-	$(call quiet,ld,$@)$(CC) -shared -Wl,-soname,libfathom.so.$(SOVERSION) $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+$(LIB_SO): $(LIB_OBJ) host/fathom.map
+	$(call quiet,ld,$@)$(CC) -shared -Wl,-soname,libfathom.so.$(SOVERSION) -Wl,--version-script=host/fathom.map $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS) -lm
 	@ln -sf $(@F) $(BUILD)/libfathom.so.$(SOVERSION)
 	@ln -sf $(@F) $(BUILD)/libfathom.so
 
@@ -387,18 +388,31 @@ DEST = $(DESTDIR)$(PREFIX)
 DESTLIB = $(DESTDIR)$(LIBDIR)
 DESTMODELS = $(DEST)/share/fathom/models
 SHIPPED := models/fathom-r1-mini models/fathom-r1-mini-student
+BASH_COMPLETION = $(DEST)/share/bash-completion/completions
+ZSH_COMPLETION  = $(DEST)/share/zsh/vendor-completions
+# without scdoc there are no manual pages; --help says the same
+MAN := $(if $(shell command -v scdoc),$(BUILD)/man/fathom.1)
+
+$(BUILD)/man/fathom.1: $(BUILD)/fathom packaging/man/pages.sh packaging/man/scdoc.awk
+	$(call quiet,man,$@)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$(SOURCE_DATE)} packaging/man/pages.sh $(BUILD)/fathom $(VERSION) $(@D)
+
+.PHONY: man
+man: $(BUILD)/man/fathom.1 ## write the manual pages, from what --help says
 
 .PHONY: install
-install: all ## install under PREFIX (DESTDIR is put in front)
+install: all $(MAN) ## install under PREFIX (DESTDIR is put in front)
 	install -d $(DEST)/bin $(DEST)/include $(DESTLIB)/pkgconfig $(SHIPPED:models/%=$(DESTMODELS)/%)
 	for m in $(notdir $(SHIPPED)); do install -m 644 models/$$m/*.json models/$$m/*.safetensors $(DESTMODELS)/$$m/ || exit 1; done
 	install -d $(DEST)/libexec/fathom
 	install -m 755 $(BUILD)/fathom $(DEST)/bin/
 	install -m 755 $(HELPERS) $(DEST)/libexec/fathom/
 	install -m 644 host/fathom.h $(DEST)/include/
-	install -d $(DEST)/lib/systemd/system
+	install -d $(DEST)/lib/systemd/system $(BASH_COMPLETION) $(ZSH_COMPLETION)
 	install -m 644 deploy/fathom.socket $(DEST)/lib/systemd/system/
 	sed 's,/usr/local/,$(PREFIX)/,' deploy/fathom.service >$(DEST)/lib/systemd/system/fathom.service
+	install -m 644 packaging/completion/fathom.bash $(BASH_COMPLETION)/fathom
+	install -m 644 packaging/completion/_fathom $(ZSH_COMPLETION)/
+	$(if $(MAN),install -d $(DEST)/share/man/man1 && install -m 644 $(BUILD)/man/*.1 $(DEST)/share/man/man1/)
 	install -m 644 $(BUILD)/libfathom.a $(LIB_SO) $(DESTLIB)/
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so.$(SOVERSION)
 	ln -sf libfathom.so.$(VERSION) $(DESTLIB)/libfathom.so
@@ -409,8 +423,31 @@ install: all ## install under PREFIX (DESTDIR is put in front)
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DEST)/bin/fathom $(DEST)/include/fathom.h $(DESTLIB)/libfathom.a $(DESTLIB)/libfathom.so* \
-	  $(DESTLIB)/pkgconfig/fathom.pc $(DEST)/lib/systemd/system/fathom.service $(DEST)/lib/systemd/system/fathom.socket
+	  $(DESTLIB)/pkgconfig/fathom.pc $(DEST)/lib/systemd/system/fathom.service $(DEST)/lib/systemd/system/fathom.socket \
+	  $(BASH_COMPLETION)/fathom $(ZSH_COMPLETION)/_fathom $(DEST)/share/man/man1/fathom.1 $(DEST)/share/man/man1/fathom-*.1
 	rm -rf $(SHIPPED:models/%=$(DESTMODELS)/%) $(DEST)/libexec/fathom
+
+# ---- packaging: the same commit gives the same bytes
+SOURCE_DATE = $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
+DIST := fathom-$(VERSION)
+
+.PHONY: dist
+dist: ## write build/fathom-VERSION.tar.gz: the sources of the last commit
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make dist packs a commit: run it in a git clone" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	$(call quiet,dist,$(BUILD)/$(DIST).tar.gz)git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -n >$(BUILD)/$(DIST).tar.gz.new && \
+	  mv $(BUILD)/$(DIST).tar.gz.new $(BUILD)/$(DIST).tar.gz
+
+.PHONY: deb
+deb: dist ## build the Debian packages from `make dist` into build/deb, and check them with lintian
+	@.ci/deps.sh $(BUILD_PACKAGES) $(PACKAGE_PACKAGES)
+	@packaging/deb.sh $(BUILD)/$(DIST).tar.gz $(BUILD)/deb
+
+.PHONY: sbom
+sbom: all ## write build/fathom-VERSION.cdx.json: what the program is made of (CycloneDX)
+	@packaging/sbom.py --version $(VERSION) --program $(BUILD)/fathom $(addprefix --program ,$(HELPERS)) \
+	  --vendored host/server/page/vendor $(addprefix --model ,$(SHIPPED)) --out $(BUILD)/$(DIST).cdx.json
+	@echo $(BUILD)/$(DIST).cdx.json
 
 .PHONY: clean
 clean: ## remove everything that was built

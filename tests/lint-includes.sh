@@ -15,7 +15,7 @@ BEGIN {
     rule["host/vision"]  = "host/base host/format host/backend host/image"
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/grammar"] = "host/base host/format host/text"
-    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/image host/vision host/fathom.h"
+    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/fathom.h"
     rule["host/server"]  = rule["host/engine"] " host/engine"
     rule["host/cluster"] = rule["host/engine"] " host/engine"
     rule["host/cli"]     = rule["host/engine"] " host/engine host/server quant boards sim"
