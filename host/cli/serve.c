@@ -34,6 +34,7 @@ enum {
     OPTION_CACHE_MB,
     OPTION_BODY_KB,
     OPTION_CONNECTIONS,
+    OPTION_REQUEST,
     OPTION_DRAIN,
 };
 
@@ -55,6 +56,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPTION_CONNECTIONS:
         s->server.connections = (int32_t)cli_option_int(state, "--connections", arg, 16, 100000);
+        return 0;
+    case OPTION_REQUEST:
+        s->server.request_seconds = (int32_t)cli_option_int(state, "--request-seconds", arg, 1, 86400);
         return 0;
     case OPTION_DRAIN: s->drain_seconds = cli_option_int(state, "--drain-seconds", arg, 0, 3600); return 0;
     case 'q': s->quiet = true; return 0;
@@ -83,6 +87,8 @@ static const struct argp_option options[] = {
     {"cache-mb", OPTION_CACHE_MB, "N", 0, "Memory of the KV cache in MiB; default: for --parallel full contexts", 0},
     {"body-kb", OPTION_BODY_KB, "N", 0, "The largest body of a request in KiB; 4096 is the default", 0},
     {"connections", OPTION_CONNECTIONS, "N", 0, "Connections at one time; 4096 is the default", 0},
+    {"request-seconds", OPTION_REQUEST, "N", 0,
+     "How long the headers and the body of a request may take, and the silence before the next; 60 is the default", 0},
     {"drain-seconds", OPTION_DRAIN, "N", 0, "After SIGTERM, how long running answers may go on; 30 is the default", 0},
     {"quiet", 'q', NULL, 0, "No log on standard error", 0},
     {0},

@@ -1,5 +1,6 @@
 #include "host/server/fields.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,18 +80,65 @@ bool fa_fields_read(const json_t *o, const fa_field *fields, size_t n, void *to,
     return true;
 }
 
+static const fa_field *known_field(const char *name, size_t n) {
+    const fa_field *(*const tables[])(size_t) = {fa_chat_field, fa_completion_field};
+    const fa_field *f;
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (size_t i = 0; (f = tables[t](i)); i++)
+            if (strlen(f->name) == n && !memcmp(f->name, name, n)) return f;
+    return NULL;
+}
+
+static bool is_part_of_word(char c) {
+    return isalnum((unsigned char)c) || c == '+' || c == '-' || c == '.';
+}
+
+static size_t skip_back(const char *text, size_t at) {
+    while (at && memchr(" \t\r\n", text[at - 1], 4)) at--;
+    return at;
+}
+
+/* The field whose name ends in front of text[end]; NULL: none that a table has, and no other name is repeated to anybody. */
+static const fa_field *field_named(const char *text, size_t end) {
+    if (!end || text[end - 1] != '"') return NULL;
+    size_t begin = --end;
+    while (begin && text[begin - 1] != '"') begin--;
+    return begin ? known_field(text + begin, end - begin) : NULL;
+}
+
+/* The field that the parser gave up at, in front of text[end]: behind "name": word, as NaN and True are words, or behind a name that
+ * comes a second time. */
+static const fa_field *field_before(const char *text, size_t end, bool twice) {
+    size_t at = end;
+    if (twice) return field_named(text, end);
+    while (at && is_part_of_word(text[at - 1])) at--;
+    at = skip_back(text, at);
+    return at && text[at - 1] == ':' ? field_named(text, skip_back(text, at - 1)) : NULL;
+}
+
+static void not_json(const char *text, size_t n, json_error_t *e, fa_problem *p) {
+    bool twice = json_error_code(e) == json_error_duplicate_key;
+    char *quote = strstr(e->text, " near '"); /* a request's text belongs in no error */
+    if (quote) *quote = 0;
+    const fa_field *f = NULL;
+    if (e->position > 0 && (size_t)e->position <= n) f = field_before(text, (size_t)e->position, twice);
+    const char *what = twice ? "is there twice" : "is not JSON";
+    fa_problem_set(p, FA_ERROR_MALFORMED, f ? f->name : NULL, "%s %s: line %d, column %d: %s",
+                   f       ? f->name
+                   : twice ? "A name"
+                           : "The body",
+                   what, e->line, e->column, e->text);
+}
+
 json_t *fa_fields_parse(const char *text, size_t n, fa_problem *p) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t e;
     json_t *o = json_loadb(text ? text : "", n, flags, &e);
     if (!o && json_error_code(&e) == json_error_numeric_overflow)
         o = json_loadb(text, n, flags | JSON_DECODE_INT_AS_REAL, &e);
-    char *quote = strstr(e.text, " near '"); /* a request's text belongs in no error */
-    if (quote) *quote = 0;
-    if (!o)
-        fa_problem_set(p, FA_ERROR_MALFORMED, NULL, "The body is not JSON: line %d, column %d: %s", e.line, e.column,
-                       e.text);
-    else if (!json_is_object(o)) {
+    if (!o) {
+        not_json(text, n, &e, p);
+    } else if (!json_is_object(o)) {
         fa_problem_set(p, FA_ERROR_MALFORMED, NULL, "The body must be a JSON object");
         json_decref(o);
         o = NULL;

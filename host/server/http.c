@@ -48,7 +48,9 @@ static bool find_route(fa_exchange *x, const char *method, const char *path, fa_
     if (f.route) return true;
     x->allow = f.allow;
     if (f.allow) return fa_problem_set(p, FA_ERROR_METHOD, NULL, "This path takes %s", f.allow);
-    return fa_problem_set(p, FA_ERROR_PATH, NULL, "There is no such path; the README lists the routes");
+    char all[sizeof p->message - 32];
+    fa_route_list(all, sizeof all);
+    return fa_problem_set(p, FA_ERROR_PATH, NULL, "There is no such path; there are %s", all);
 }
 
 /* Unknown paths need a key too: without one nothing is told. */

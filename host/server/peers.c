@@ -9,8 +9,6 @@
 #include "host/server/internal.h"
 
 #define TICK_MS 500
-#define IDLE_NS (60 * FA_SECOND_NS) /* between requests, and for the headers of one */
-#define BODY_NS (60 * FA_SECOND_NS) /* for headers and body together */
 #define KEEP_ALIVE_NS \
     (8 * FA_SECOND_NS) /* silence before a sign of life; with TICK_MS below the 10 s that are promised */
 #define STALLED_NS (60 * FA_SECOND_NS) /* a client that takes nothing has left */
@@ -96,13 +94,21 @@ static bool is_stalled(fa_exchange *x, int64_t now) {
     return stalled;
 }
 
+/* The client has closed its side, and all that it sent was read. */
+static bool is_at_end(const fa_peer *peer) {
+    char byte;
+    return recv(peer->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* What time has to say about one connection. Under the lock. */
-static void look_at(fa_peer *peer, bool crowded, int64_t now) {
+static void look_at(const fa_peers *p, fa_peer *peer, bool crowded, int64_t now) {
     fa_exchange *x = peer->exchange;
+    int64_t least = crowded && p->request_ns > FA_SECOND_NS ? FA_SECOND_NS : p->request_ns;
     if (!x) {
-        if (now - peer->since_ns > (crowded ? FA_SECOND_NS : IDLE_NS)) shutdown(peer->socket, SHUT_RDWR);
+        if (now - peer->since_ns > least) shutdown(peer->socket, SHUT_RDWR);
     } else if (!peer->computing) {
-        if (now - x->start_ns > (crowded ? BODY_NS / 10 : BODY_NS)) shutdown(peer->socket, SHUT_RDWR);
+        bool late = now - x->start_ns > (crowded ? p->request_ns / 10 : p->request_ns);
+        if (late || is_at_end(peer)) shutdown(peer->socket, SHUT_RDWR); /* libmicrohttpd waits for the rest of a body */
     } else if (is_stalled(x, now)) {
         leave(x);
         shutdown(peer->socket, SHUT_RDWR);
@@ -115,7 +121,7 @@ static void look_around(fa_peers *p) {
     int64_t now = fa_now_ns();
     pthread_mutex_lock(&p->lock);
     bool crowded = p->count > p->most - p->most / 8; /* the last places are for those who talk */
-    for (fa_peer *peer = p->first; peer; peer = peer->next) look_at(peer, crowded, now);
+    for (fa_peer *peer = p->first; peer; peer = peer->next) look_at(p, peer, crowded, now);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -134,8 +140,8 @@ static void *watch(void *ctx) {
     return NULL;
 }
 
-fa_status fa_peers_open(fa_peers *p, int most, fa_error *e) {
-    *p = (fa_peers){.most = most, .poll = epoll_create1(EPOLL_CLOEXEC)};
+fa_status fa_peers_open(fa_peers *p, int most, int request_seconds, fa_error *e) {
+    *p = (fa_peers){.most = most, .request_ns = request_seconds * FA_SECOND_NS, .poll = epoll_create1(EPOLL_CLOEXEC)};
     if (p->poll < 0) return fa_fail(e, FA_EIO, "server: epoll: %m");
     pthread_mutex_init(&p->lock, NULL);
     p->runs = pthread_create(&p->thread, NULL, watch, p) == 0;

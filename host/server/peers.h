@@ -23,6 +23,7 @@ typedef struct fa_peers {
     pthread_mutex_t lock; /* of the list and of what is in it */
     fa_peer *first;
     int count, most;
+    int64_t request_ns; /* for headers and body together, and between requests */
     uint64_t numbers;
     int poll; /* epoll descriptor */
     pthread_t thread;
@@ -30,8 +31,8 @@ typedef struct fa_peers {
     atomic_bool stop;
 } fa_peers;
 
-/* `most`: connections at one time. Starts the watching thread. FA_EIO. */
-fa_status fa_peers_open(fa_peers *p, int most, fa_error *e);
+/* `most`: connections at one time; `request_seconds`: for headers and body of a request. Starts the watching thread. FA_EIO. */
+fa_status fa_peers_open(fa_peers *p, int most, int request_seconds, fa_error *e);
 void fa_peers_close(fa_peers *p);
 
 /* A connection came and went. */

@@ -61,3 +61,10 @@ fa_found_route fa_route_find(const char *method, const char *path) {
     }
     return f;
 }
+
+void fa_route_list(char *text, size_t bytes) {
+    size_t n = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < ROUTES && n < bytes; i++)
+        n += (size_t)snprintf(text + n, bytes - n, "%s%s %s", i ? ", " : "", routes[i].method, routes[i].path);
+}

@@ -35,6 +35,9 @@ typedef struct fa_found_route {
 
 fa_found_route fa_route_find(const char *method, const char *path);
 
+/* "GET /models, POST /completions, ...": all of the table, terminated, as far as `bytes` go. */
+void fa_route_list(char *text, size_t bytes);
+
 /* The handlers, each in the file of its subject. */
 bool fa_handle_chat(fa_exchange *x);
 bool fa_handle_completion(fa_exchange *x);

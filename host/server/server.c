@@ -14,7 +14,7 @@
 #include "host/server/internal.h"
 #include "host/server/reply.h"
 
-enum { BODY_BYTES = 4 << 20, CONNECTIONS = 4096 };
+enum { BODY_BYTES = 4 << 20, CONNECTIONS = 4096, REQUEST_SECONDS = 60 };
 
 /* --- sockets ----------------------------------------------------------------------------------------------------------- */
 
@@ -94,7 +94,7 @@ static fa_status open_parts(fa_server *s, fa_error *e) {
     if (!st) st = fa_accounts_open(&s->accounts, &accounts, e);
     if (!st) st = open_socket(s, e);
     if (!st) st = check_socket(s, e);
-    if (!st) st = fa_peers_open(&s->peers, o->connections, e);
+    if (!st) st = fa_peers_open(&s->peers, s->options.connections, s->options.request_seconds, e);
     if (!st) st = fa_worker_open(&s->worker, s, e);
     if (!st) st = fa_prepare_open(&s->prepare, s, e);
     if (!st) st = fa_http_open(s, e);
@@ -110,6 +110,7 @@ fa_status fa_server_open(fa_server **out, fathom_engine *engine, const fa_server
     s->socket = -1;
     if (!o->body_bytes) s->options.body_bytes = BODY_BYTES;
     if (!o->connections) s->options.connections = CONNECTIONS;
+    if (!o->request_seconds) s->options.request_seconds = REQUEST_SECONDS;
     fathom_engine_info(engine, &s->info);
     s->models = fa_models_make(o->model ? o->model : s->info.model_name, fa_engine_chat(engine));
     fa_metrics_open(&s->metrics);

@@ -32,6 +32,7 @@ typedef struct fa_server_options {
     fa_admission_options admission; /* places: at most the engine's sessions */
     size_t body_bytes;              /* of one request at most; 0: 4 MiB */
     int32_t connections;            /* at one time; 0: 4096 */
+    int32_t request_seconds;        /* for headers and body of a request, and between two of one connection; 0: 60 */
     /* One JSON object a line, without newline; called by any thread, one at a time. NULL: no log. */
     void (*log)(void *ctx, const char *line);
     void *log_ctx;

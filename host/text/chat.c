@@ -54,8 +54,7 @@ fa_status fa_chat_role_of(const fa_chat_writer *w, size_t i, fa_chat_role *role,
             return fa_fail(e, FA_EFORMAT, "messages[%zu].role: the template %s has no '%s' turns", i, w->family->name,
                            role_names[r]);
         }
-    return fa_fail(e, FA_EFORMAT, "messages[%zu].role: expected system, user, assistant or tool, found '%.40s'", i,
-                   json_string_value(name));
+    return fa_fail(e, FA_EFORMAT, "messages[%zu].role: expected system, user, assistant or tool", i);
 }
 
 fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, const char **text, size_t *n, fa_error *e) {

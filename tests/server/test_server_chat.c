@@ -277,7 +277,7 @@ static const struct {
      "{\"model\": \"deepseek-chat\", \"top_logprobs\": 2, \"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}",
      400, "logprobs"},
     {"a field given twice is 400", "/chat/completions",
-     "{\"model\": \"deepseek-chat\", \"model\": \"deepseek-chat\", \"messages\": []}", 400, "not JSON"},
+     "{\"model\": \"deepseek-chat\", \"model\": \"deepseek-chat\", \"messages\": []}", 400, "is there twice"},
     {"a body that is not UTF-8 is 400", "/chat/completions", "{\"model\": \"\xff\xfe\"}", 400, "decode"},
     {"a suffix needs a model with its tokens", "/completions",
      "{\"model\": \"deepseek-chat\", \"prompt\": \"a\", \"suffix\": \"b\"}", 400, "fill-in-the-middle"},
