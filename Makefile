@@ -14,7 +14,7 @@ endif
 quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 
 # Debian packages: to build, to fetch the example model, to draw, to test, to package, to lint
-BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev libseccomp-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
 TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver scdoc man-db bash-completion zsh abigail-tools
@@ -22,7 +22,7 @@ PACKAGE_PACKAGES := debhelper fakeroot lintian scdoc
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
 # what libfathom links to
-LIB_PKGS := libmicrohttpd jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium uuid expat OpenCL libpng libjpeg libwebp
+LIB_PKGS := libmicrohttpd jansson libpcre2-8 libutf8proc numa inih sqlite3 libsodium libseccomp uuid expat OpenCL libpng libjpeg libwebp
 LIBS     := $(shell pkg-config --libs $(LIB_PKGS) 2>/dev/null)
 
 WARN          := -Wall -Wextra -Werror -Wno-format-zero-length
@@ -37,7 +37,7 @@ HLS_EACH  := hls/matmul.c hls/mla.c hls/table.c
 HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/p$(p)/%.o,$(HLS_EACH)))
 
 # the library is everything under host/ but the command line; quant/ belongs to it
-LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
+LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar/*.c host/sandbox/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
                host/image/*.c host/vision/*.c host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
                sim/scale/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))

@@ -5,26 +5,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/cli/answers.h"
+#include "host/cli/questions.h"
+#include "host/cli/statistics.h"
 #include "host/fathom.h"
 
-typedef struct eval_tasks_settings {
-    const char *file; /* JSON lines as host/cli/questions.h reads them, each with a target; "task" groups them */
-    int32_t sessions; /* that the engine was opened with */
+enum { EVAL_MODES = 16, EVAL_PASSES = 8 };
+
+/* One way to compute, measured on its own. The first of several is what the others are compared with. */
+typedef struct eval_mode {
+    char name[64]; /* "fp32", "w8a8", "w8a8, fp8 cache" */
+    fathom_options options;
+} eval_mode;
+
+typedef struct eval_settings {
+    const char *questions; /* JSON lines as host/cli/questions.h reads them, each with a result; "task" groups them */
+    const char *text;      /* or a text, whose perplexity is asked for */
+    const char *answers;   /* NULL: not kept */
     int64_t samples;
     fathom_sampling sampling;
-    bool json;
-} eval_tasks_settings;
+    int64_t pass_at[EVAL_PASSES];
+    int n_pass;
+    int32_t window, stride; /* of the text, in tokens; 0: the context, half the window */
+    bool run_code, json;
+    eval_mode modes[EVAL_MODES];
+    int n_modes;
+} eval_settings;
 
-/* Answers all questions and prints how many are right, in all and of each task. Returns an exit code. */
-int eval_tasks(fathom_engine *engine, const eval_tasks_settings *s);
+/* What a mode did, by question. */
+typedef struct eval_marks {
+    int64_t *right,
+        *formed; /* [questions] sums over answers; of choices: 0 or 1, and whether the likeliest one by length is right */
+} eval_marks;
 
-typedef struct eval_text_settings {
-    const char *file;
-    int32_t window, stride; /* tokens; 0: the context, half the window */
-    bool json;
-} eval_text_settings;
+/* Each measures all modes and prints. Returns an exit code. */
+int eval_tasks(const eval_settings *s);
+int eval_text(const eval_settings *s);
 
-/* Prints a text's perplexity. The engine was opened with logits_all. Returns an exit code. */
-int eval_text(fathom_engine *engine, const eval_text_settings *s);
+/* -log of the probability of token `id` behind a row of logits; *best is the likeliest token, the lowest of equal ones. */
+float eval_surprise(const float *logits, int32_t vocabulary, int32_t id, int32_t *best);
+
+/* ---- parts of eval_tasks ---- */
+
+/* Judges a program that a model wrote, by running it. FA_EUNSUPPORTED where it cannot be run. */
+fa_status eval_code(const cli_question *q, const char *text, bool *right, fa_error *e);
+
+/* Log-probability of each choice behind the prompt, [n_choices]. The engine was opened with logits_all. */
+fa_status eval_choices(fathom_engine *engine, const cli_question *q, double *logprobs, fa_error *e);
+/* The first largest of logprobs, each divided by its choice's bytes where `by_length`. */
+size_t eval_choose(const cli_question *q, const double *logprobs, bool by_length);
+
+/* Prints marks, [n_modes]. */
+void eval_print(const eval_settings *s, const cli_questions *q, const eval_marks *marks);
 
 #endif

@@ -1,143 +1,238 @@
-/* Answers judged by rules: shares of right ones with their confidence, in all and of each task. */
+/* Questions answered and judged, mode by mode; what was done before is taken from the file of answers. */
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 #include "host/cli/eval.h"
-#include "host/cli/many.h"
-#include "host/cli/questions.h"
 
-#define Z95 1.959963984540054 /* a normal distribution has 95 % within so many deviations */
-
-typedef struct tally {
-    const char *name; /* of the question's line; NULL: all */
-    int64_t questions, answers, right, formed, solved;
-} tally;
-
+/* One mode at work. */
 typedef struct evaluation {
-    const eval_tasks_settings *settings;
-    cli_questions questions;
-    int64_t *right, *formed; /* [questions] of its answers */
-    int64_t answers;
+    const eval_settings *settings;
+    const eval_mode *mode;
+    cli_questions *questions;
+    eval_marks *marks;
+    bool *done; /* [questions, samples]; of choices the first sample stands for all */
+    char *sampling;
+    cli_answers answers;
+    int64_t ended, all;
     cli_progress_bar bar;
 } evaluation;
 
+static bool *done_at(const evaluation *v, int64_t prompt, int64_t sample) {
+    return &v->done[prompt * v->settings->samples + sample];
+}
+
+static bool has(void *ctx, int64_t prompt, int64_t sample) {
+    const evaluation *v = ctx;
+    return v->questions->at[prompt].n_choices || *done_at(v, prompt, sample);
+}
+
 static void give_prompt(void *ctx, int64_t prompt, const int32_t **ids, size_t *n) {
-    const cli_question *q = &((evaluation *)ctx)->questions.at[prompt];
+    const cli_question *q = &((evaluation *)ctx)->questions->at[prompt];
     *ids = q->ids;
     *n = q->n;
 }
 
-static fa_status take_answer(void *ctx, const cli_written *a, fa_error *e) {
-    evaluation *v = ctx;
-    const cli_question *q = &v->questions.at[a->prompt];
-    fa_reward reward = fa_judge(q->rule, q->target, a->text ? a->text : "");
-    (void)e;
-    v->right[a->prompt] += reward.accuracy;
-    v->formed[a->prompt] += reward.format;
-    cli_progress(&v->bar, ++v->answers, v->questions.n * v->settings->samples);
+/* Everything that an answer depends on but its question, seed and mode. */
+static char *sampling_text(const fathom_sampling *s) {
+    char *text = NULL;
+    if (asprintf(&text, "temp %g top-k %d top-p %g min-p %g repetition %g presence %g frequency %g max %d stops %d",
+                 (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, (double)s->repetition_penalty,
+                 (double)s->presence_penalty, (double)s->frequency_penalty, s->max_tokens, s->n_stop) < 0)
+        return NULL;
+    return text;
+}
+
+static void count(evaluation *v, int64_t prompt, bool right, bool format) {
+    v->marks->right[prompt] += right;
+    v->marks->formed[prompt] += format;
+    cli_progress(&v->bar, ++v->ended, v->all);
+}
+
+/* ---- what is there already ---- */
+
+/* FA_EFORMAT unless the line, where it says so, belongs to this question and to these settings. */
+static fa_status check_origin(const evaluation *v, const cli_question *q, const json_t *line, int64_t answer,
+                              fa_error *e) {
+    const json_t *ids = json_object_get(line, "prompt_ids"), *seed = json_object_get(line, "seed");
+    const char *sampling = json_string_value(json_object_get(line, "sampling"));
+    if (sampling && strcmp(sampling, v->sampling))
+        return fa_fail(e, FA_EFORMAT, "an answer with other settings (%s, here %s); choose another --answers file",
+                       sampling, v->sampling);
+    if (seed && (uint64_t)json_integer_value(seed) != v->settings->sampling.seed + (uint64_t)answer)
+        return fa_fail(e, FA_EFORMAT, "an answer with another seed; choose another --answers file");
+    bool same = !ids || json_array_size(ids) == q->n;
+    for (size_t i = 0; ids && i < q->n && same; i++) same = json_integer_value(json_array_get(ids, i)) == q->ids[i];
+    return same ? FA_OK : fa_fail(e, FA_EFORMAT, "an answer to another question; choose another --answers file");
+}
+
+/* A verdict that was written down is one that took a program's run. */
+static fa_status judge(const evaluation *v, const cli_question *q, const char *text, const json_t *known,
+                       fa_reward *found, fa_error *e) {
+    *found = fa_judge(q->rule, q->target, q->thinks, text);
+    if (q->rule != FA_RULE_CODE) return FA_OK;
+    if (known) return found->accuracy = json_integer_value(known) != 0, FA_OK;
+    if (!v->settings->run_code)
+        return fa_fail(e, FA_EUNSUPPORTED, "programs that a model wrote are run with --run-code alone");
+    return eval_code(q, text, &found->accuracy, e);
+}
+
+static fa_status take_choices(evaluation *v, const cli_question *q, int64_t prompt, const json_t *logprobs,
+                              fa_error *e) {
+    double values[64];
+    size_t n = json_array_size(logprobs);
+    if (n != q->n_choices || n > 64)
+        return fa_fail(e, FA_EFORMAT, "choices: %zu, the question has %zu", n, q->n_choices);
+    for (size_t i = 0; i < n; i++) values[i] = (double)(float)json_number_value(json_array_get(logprobs, i));
+    *done_at(v, prompt, 0) = true;
+    count(v, prompt, eval_choose(q, values, false) == q->correct, eval_choose(q, values, true) == q->correct);
     return FA_OK;
 }
 
-static const char *task_of(const cli_question *q) {
-    const char *task = json_string_value(json_object_get(q->line, "task"));
-    return task ? task : "";
+static fa_status take_known(void *ctx, const json_t *line, fa_error *e) {
+    evaluation *v = ctx;
+    const char *mode = json_string_value(json_object_get(line, "mode"));
+    if (mode && strcmp(mode, v->mode->name)) return FA_OK;
+    const json_t *prompt_value = json_object_get(line, "prompt"), *text = json_object_get(line, "text");
+    const json_t *logprobs = json_object_get(line, "choice_logprobs");
+    int64_t prompt = json_integer_value(prompt_value), sample = json_integer_value(json_object_get(line, "sample"));
+    if (!json_is_integer(prompt_value) || prompt < 0 || prompt >= v->questions->n || sample < 0 ||
+        sample >= v->settings->samples)
+        return fa_fail(e, FA_EFORMAT, "no answer to one of the %" PRId64 " questions, or more than %" PRId64 " of it",
+                       v->questions->n, v->settings->samples);
+    const cli_question *q = &v->questions->at[prompt];
+    if (*done_at(v, prompt, sample))
+        return fa_fail(e, FA_EFORMAT, "answer %" PRId64 " to question %" PRId64 " is there twice", sample, prompt);
+    fa_status s = check_origin(v, q, line, prompt * v->settings->samples + sample, e);
+    if (s || q->n_choices) return s ? s : take_choices(v, q, prompt, logprobs, e);
+    if (!json_is_string(text)) return fa_fail(e, FA_EFORMAT, "text: expected a text");
+    fa_reward found;
+    s = judge(v, q, json_string_value(text), json_object_get(line, "accuracy"), &found, e);
+    if (s) return s;
+    *done_at(v, prompt, sample) = true;
+    count(v, prompt, found.accuracy, found.format);
+    return FA_OK;
 }
 
-static void count(const evaluation *v, tally *t) {
-    for (int64_t i = 0; i < v->questions.n; i++) {
-        if (t->name && strcmp(t->name, task_of(&v->questions.at[i]))) continue;
-        t->questions++;
-        t->answers += v->settings->samples;
-        t->right += v->right[i];
-        t->formed += v->formed[i];
-        t->solved += v->right[i] > 0;
-    }
-}
+/* ---- what is not ---- */
 
-/* Bounds of a share by Wilson's interval (E. B. Wilson, JASA 22, 1927), over questions: answers to one are not independent. */
-static void interval(double share, double n, double *low, double *high) {
-    double z2 = Z95 * Z95, centre = (share + z2 / (2 * n)) / (1 + z2 / n);
-    double half = Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n));
-    *low = fmax(0, centre - half);
-    *high = fmin(1, centre + half);
-}
-
-static void print_tally(const evaluation *v, const tally *t) {
-    double right = (double)t->right / (double)t->answers, low, high;
-    double formed = (double)t->formed / (double)t->answers, solved = (double)t->solved / (double)t->questions;
-    interval(right, (double)t->questions, &low, &high);
-    if (v->settings->json) {
-        json_t *line = json_pack("{ss sI sI sf s[ff] sf sf}", "task", t->name ? t->name : "all", "questions",
-                                 (json_int_t)t->questions, "answers", (json_int_t)t->answers, "right", right,
-                                 "interval95", low, high, "format", formed, "solved", solved);
-        json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        putchar('\n');
+static fa_status keep(evaluation *v, json_t *line, fa_error *e) {
+    if (line && (json_object_set_new(line, "mode", json_string(v->mode->name)) ||
+                 json_object_set_new(line, "sampling", json_string(v->sampling)))) {
         json_decref(line);
-        return;
+        line = NULL;
     }
-    printf("%-16s %7" PRId64 " %7.1f %%  %5.1f - %5.1f %% %7.1f %%", t->name ? t->name : "all", t->questions,
-           100 * right, 100 * low, 100 * high, 100 * formed);
-    if (v->settings->samples > 1) printf(" %7.1f %%", 100 * solved);
-    putchar('\n');
+    return cli_answers_add(&v->answers, line, e);
 }
 
-/* All, then the tasks in the order in which they come first. */
-static void print_all(const evaluation *v) {
-    int64_t samples = v->settings->samples;
-    if (!v->settings->json) {
-        printf("%-16s %7s %9s  %15s %9s", "task", "asked", "right", "95 % interval", "format");
-        if (samples > 1) printf(" one of %" PRId64, samples);
-        putchar('\n');
+static fa_status take_answer(void *ctx, const cli_written *a, fa_error *e) {
+    evaluation *v = ctx;
+    const cli_question *q = &v->questions->at[a->prompt];
+    fa_reward found;
+    fa_status s = judge(v, q, a->text ? a->text : "", NULL, &found, e);
+    if (!s && v->answers.f) {
+        json_t *line = cli_answer_json(q, a);
+        if (line) json_object_set_new(line, "accuracy", json_integer(found.accuracy));
+        s = keep(v, line, e);
     }
-    tally all = {0};
-    count(v, &all);
-    print_tally(v, &all);
-    for (int64_t i = 0; i < v->questions.n; i++) {
-        tally t = {.name = task_of(&v->questions.at[i])};
-        bool seen = !*t.name;
-        for (int64_t k = 0; k < i && !seen; k++) seen = !strcmp(task_of(&v->questions.at[k]), t.name);
-        if (seen) continue;
-        count(v, &t);
-        print_tally(v, &t);
-    }
+    if (!s) count(v, a->prompt, found.accuracy, found.format);
+    return s;
 }
 
-static int read_questions(evaluation *v, fathom_engine *engine) {
-    fa_error bad = {0};
-    if (cli_questions_read(&v->questions, engine, v->settings->file, &bad)) return cli_fail("%s", bad.text);
-    if (!v->questions.n) return cli_fail("%s: no questions", v->settings->file);
-    for (int64_t i = 0; i < v->questions.n; i++)
-        if (!v->questions.at[i].target)
-            return cli_fail("%s: line %" PRId64 ": no target to compare answers with", v->settings->file, i + 1);
-    v->right = calloc((size_t)v->questions.n, sizeof *v->right);
-    v->formed = calloc((size_t)v->questions.n, sizeof *v->formed);
-    return v->right && v->formed ? CLI_OK : cli_fail("memory ran out");
+static fa_status score_choices(evaluation *v, fathom_engine *engine, int64_t prompt, fa_error *e) {
+    const cli_question *q = &v->questions->at[prompt];
+    double values[64];
+    if (q->n_choices > 64) return fa_fail(e, FA_EUNSUPPORTED, "%zu choices: at most 64", q->n_choices);
+    fa_status s = eval_choices(engine, q, values, e);
+    if (s) return fa_error_prefix(e, s, "%s: line %" PRId64, v->questions->path, q->number);
+    json_t *list = json_array();
+    for (size_t i = 0; i < q->n_choices; i++) json_array_append_new(list, json_real(values[i]));
+    if (v->answers.f) s = keep(v, json_pack("{sI sO}", "prompt", (json_int_t)prompt, "choice_logprobs", list), e);
+    if (!s) s = take_choices(v, q, prompt, list, e);
+    json_decref(list);
+    return s;
 }
 
-int eval_tasks(fathom_engine *engine, const eval_tasks_settings *s) {
-    evaluation v = {.settings = s, .bar = {.label = "answers"}};
+static int answer_all(evaluation *v, fathom_engine *engine) {
+    const eval_settings *s = v->settings;
     fathom_error e = {0};
-    int code = read_questions(&v, engine);
-    if (!code) {
-        cli_many work = {.sessions = s->sessions,
-                         .prompts = v.questions.n,
-                         .samples = s->samples,
-                         .sampling = &s->sampling,
-                         .prompt = give_prompt,
-                         .done = take_answer,
-                         .ctx = &v};
-        fathom_status st = cli_answer_many(engine, &work, &e);
-        cli_progress_end(&v.bar);
-        code = st == FATHOM_ECANCELLED ? CLI_INTERRUPTED : st ? cli_fail("%s", e.text) : CLI_OK;
+    fa_error bad = {0};
+    cli_many work = {.sessions = v->mode->options.sessions,
+                     .prompts = v->questions->n,
+                     .samples = s->samples,
+                     .sampling = &s->sampling,
+                     .prompt = give_prompt,
+                     .has = has,
+                     .done = take_answer,
+                     .ctx = v};
+    for (int64_t i = 0; i < v->questions->n; i++)
+        if (v->questions->at[i].n_choices && !*done_at(v, i, 0) && score_choices(v, engine, i, &bad))
+            return cli_fail("%s", bad.text);
+    fathom_status st = cli_answer_many(engine, &work, &e);
+    return st == FATHOM_ECANCELLED ? CLI_INTERRUPTED : st ? cli_fail("%s", e.text) : CLI_OK;
+}
+
+/* ---- a mode, all modes ---- */
+
+static int run_mode(evaluation *v) {
+    const eval_settings *s = v->settings;
+    fathom_engine *engine = NULL;
+    fathom_error e = {0};
+    fa_error bad = {0};
+    if (cli_engine_open(&engine, &v->mode->options, &e)) return cli_fail("%s", e.text);
+    fa_status st = cli_questions_encode(v->questions, engine, &bad);
+    if (!st && s->answers) st = cli_answers_open(&v->answers, s->answers, take_known, v, &bad);
+    int code = st ? cli_fail("%s", bad.text) : answer_all(v, engine);
+    cli_progress_end(&v->bar);
+    cli_answers_close(&v->answers);
+    fathom_engine_close(engine);
+    return code;
+}
+
+static int run(const eval_settings *s, cli_questions *q, const eval_mode *mode, eval_marks *marks) {
+    evaluation v = {.settings = s, .mode = mode, .questions = q, .marks = marks, .bar = {.label = mode->name}};
+    for (int64_t i = 0; i < q->n; i++) v.all += q->at[i].n_choices ? 1 : s->samples;
+    marks->right = calloc((size_t)q->n, sizeof *marks->right);
+    marks->formed = calloc((size_t)q->n, sizeof *marks->formed);
+    v.done = calloc((size_t)(q->n * s->samples) + 1, sizeof *v.done);
+    v.sampling = sampling_text(&s->sampling);
+    int code = marks->right && marks->formed && v.done && v.sampling ? run_mode(&v) : cli_fail("memory ran out");
+    free(v.done);
+    free(v.sampling);
+    return code;
+}
+
+static int read_questions(const eval_settings *s, cli_questions *q) {
+    fa_error bad = {0};
+    if (cli_questions_load(q, s->questions, &bad)) return cli_fail("%s", bad.text);
+    if (!q->n) return cli_fail("%s: no questions", q->path);
+    for (int64_t i = 0; i < q->n; i++) {
+        const cli_question *at = &q->at[i];
+        if (!cli_question_has_result(at))
+            return cli_fail("%s: line %" PRId64 ": no target to compare answers with", q->path, at->number);
+        if (at->rule == FA_RULE_CODE && !s->run_code)
+            return cli_fail("%s: line %" PRId64
+                            ": the rule \"code\" runs what the model writes: ask for it with --run-code",
+                            q->path, at->number);
     }
-    if (!code) print_all(&v);
-    free(v.right);
-    free(v.formed);
-    cli_questions_free(&v.questions);
+    return CLI_OK;
+}
+
+int eval_tasks(const eval_settings *settings) {
+    eval_settings s = *settings;
+    cli_questions q = {0};
+    eval_marks marks[EVAL_MODES] = {0};
+    int code = read_questions(&s, &q);
+    bool choices = false;
+    for (int64_t i = 0; i < q.n; i++) choices |= q.at[i].n_choices > 0;
+    for (int i = 0; i < s.n_modes && !code; i++) {
+        s.modes[i].options.logits_all = choices;
+        code = run(&s, &q, &s.modes[i], &marks[i]);
+    }
+    if (!code) eval_print(&s, &q, marks);
+    for (int i = 0; i < EVAL_MODES; i++) free(marks[i].right), free(marks[i].formed);
+    cli_questions_free(&q);
     return code;
 }

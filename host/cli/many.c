@@ -21,8 +21,9 @@ typedef struct slot {
 
 /* How far a prompt is. */
 typedef struct progress {
-    int64_t started; /* answers */
-    bool cached;     /* the first answer has its prompt in the cache */
+    int64_t next; /* the first answer that has not been started and is not there already */
+    bool started; /* an answer was */
+    bool cached;  /* the first one that was has its prompt in the cache */
 } progress;
 
 typedef struct crowd {
@@ -31,7 +32,7 @@ typedef struct crowd {
     slot *slots;        /* [sessions] */
     progress *progress; /* [prompts] */
     int64_t first;      /* the first prompt that has answers to start */
-    int64_t ended;      /* answers */
+    int64_t left;       /* answers */
 } crowd;
 
 static volatile sig_atomic_t interrupted;
@@ -58,13 +59,20 @@ static fathom_status name_prompt(fathom_error *e, int64_t prompt) {
     return fail(e, e->status, text);
 }
 
+/* Passes over answers that are there already. */
+static void skip(crowd *c, int64_t prompt) {
+    const cli_many *w = c->work;
+    int64_t *next = &c->progress[prompt].next;
+    while (*next < w->samples && w->has && w->has(w->ctx, prompt, *next)) ++*next;
+}
+
 /* The next prompt of which an answer may start, or -1. */
 static int64_t next_prompt(crowd *c) {
     const cli_many *w = c->work;
-    while (c->first < w->prompts && c->progress[c->first].started == w->samples) c->first++;
+    while (c->first < w->prompts && c->progress[c->first].next == w->samples) c->first++;
     for (int64_t p = c->first; p < w->prompts; p++) {
         const progress *at = &c->progress[p];
-        if (!at->started || (at->cached && at->started < w->samples)) return p;
+        if (at->next < w->samples && (!at->started || at->cached)) return p;
     }
     return -1;
 }
@@ -72,7 +80,9 @@ static int64_t next_prompt(crowd *c) {
 static fathom_status start(crowd *c, slot *s, int64_t prompt, fathom_error *e) {
     const cli_many *w = c->work;
     fathom_sampling sampling = *w->sampling;
-    int64_t sample = c->progress[prompt].started++;
+    int64_t sample = c->progress[prompt].next++;
+    c->progress[prompt].started = true;
+    skip(c, prompt);
     sampling.seed += (uint64_t)(prompt * w->samples + sample);
     s->answer = (cli_written){.prompt = prompt, .sample = sample, .seed = sampling.seed};
     s->text.n = 0;
@@ -123,7 +133,7 @@ static fathom_status end(crowd *c, slot *s, fathom_error *e) {
     a->text = s->text.data;
     a->text_bytes = s->text.n;
     s->busy = false;
-    c->ended++;
+    c->left--;
     fa_error bad = {0};
     fa_status st = c->work->done(c->work->ctx, a, &bad);
     return st ? fail(e, (fathom_status)st, bad.text) : FATHOM_OK;
@@ -141,7 +151,7 @@ static fathom_status take(crowd *c, slot *s, fathom_error *e) {
 
 static fathom_status work(crowd *c, fathom_error *e) {
     fathom_status st = FATHOM_OK;
-    while (c->ended < c->work->prompts * c->work->samples && !st) {
+    while (c->left && !st) {
         if (interrupted) return fail(e, FATHOM_ECANCELLED, "interrupted");
         st = start_all(c, e);
         if (!st) st = fathom_engine_step(c->engine, NULL, e);
@@ -159,6 +169,15 @@ static fathom_status open_slots(crowd *c, fathom_error *e) {
     for (int32_t i = 0; i < c->work->sessions && !st; i++)
         st = fathom_session_open(c->engine, 0, &c->slots[i].session, e);
     return st;
+}
+
+/* Counts what there is to write. */
+static void look(crowd *c) {
+    const cli_many *w = c->work;
+    for (int64_t p = 0; p < w->prompts; p++) {
+        for (int64_t k = 0; k < w->samples; k++) c->left += !w->has || !w->has(w->ctx, p, k);
+        skip(c, p);
+    }
 }
 
 static void close_slots(crowd *c) {
@@ -179,6 +198,7 @@ fathom_status cli_answer_many(fathom_engine *engine, const cli_many *w, fathom_e
     interrupted = 0;
     sigaction(SIGINT, &action, &old);
     fathom_status st = open_slots(&c, e);
+    if (!st) look(&c);
     if (!st) st = work(&c, e);
     close_slots(&c);
     sigaction(SIGINT, &old, NULL);

@@ -2,6 +2,7 @@
 #ifndef FA_CLI_MANY_H
 #define FA_CLI_MANY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ typedef struct cli_many {
         *sampling; /* answer `sample` of prompt `prompt` has the seed `seed + prompt * samples + sample` */
     /* The ids of a prompt, which live until the end. */
     void (*prompt)(void *ctx, int64_t prompt, const int32_t **ids, size_t *n);
+    /* NULL, or true for an answer that there is already: it is not written again. */
+    bool (*has)(void *ctx, int64_t prompt, int64_t sample);
     /* In the order in which answers end; anything but FA_OK ends the work. */
     fa_status (*done)(void *ctx, const cli_written *answer, fa_error *e);
     void *ctx;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/cli/answers.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
 #include "host/cli/many.h"
@@ -104,27 +105,8 @@ static void give_prompt(void *ctx, int64_t prompt, const int32_t **ids, size_t *
     *n = q->n;
 }
 
-static json_t *ids_json(const int32_t *ids, size_t n) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, json_integer(ids[i]));
-    return list;
-}
-
-static json_t *answer_json(const cli_question *q, const cli_written *a) {
-    static const char *const ends[] = {
-        [FATHOM_STOP] = "stop", [FATHOM_LENGTH] = "length", [FATHOM_CONTEXT] = "context"};
-    json_t *logprobs = json_array(), *id = json_object_get(q->line, "id");
-    for (size_t i = 0; i < a->n; i++) json_array_append_new(logprobs, json_real((double)a->logprobs[i]));
-    json_t *line =
-        json_pack("{sI sI sI ss so so so ss%}", "prompt", (json_int_t)a->prompt, "sample", (json_int_t)a->sample,
-                  "seed", (json_int_t)a->seed, "finish", ends[a->finish], "prompt_ids", ids_json(q->ids, q->n), "ids",
-                  ids_json(a->ids, a->n), "logprobs", logprobs, "text", a->text ? a->text : "", a->text_bytes);
-    if (line && id) json_object_set(line, "id", id);
-    return line;
-}
-
 static void judge(rollout *r, const cli_question *q, json_t *line) {
-    fa_reward reward = fa_judge(q->rule, q->target, json_string_value(json_object_get(line, "text")));
+    fa_reward reward = fa_judge(q->rule, q->target, q->thinks, json_string_value(json_object_get(line, "text")));
     json_object_set_new(line, "accuracy", json_integer(reward.accuracy));
     json_object_set_new(line, "format", json_integer(reward.format));
     json_object_set_new(line, "reward", json_real(reward.accuracy + FORMAT_WEIGHT * reward.format));
@@ -176,7 +158,7 @@ static fa_status take_answer(void *ctx, const cli_written *a, fa_error *e) {
     group *g = &r->groups[a->prompt];
     int64_t samples = r->settings->samples;
     if (!g->lines) g->lines = calloc((size_t)samples, sizeof(json_t *));
-    json_t *line = g->lines ? answer_json(q, a) : NULL;
+    json_t *line = g->lines ? cli_answer_json(q, a) : NULL;
     if (!line) return fa_fail(e, FA_ENOMEM, "memory for the answers ran out");
     if (q->target) judge(r, q, line);
     g->lines[a->sample] = line;
@@ -241,7 +223,9 @@ int cli_rollout(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
     if (!s.sampling.temperature_given) s.sampling.values.temperature = 1;
     if (cli_engine_open(&engine, &s.engine, &e)) return cli_fail("%s", e.text);
-    int code = cli_questions_read(&r.questions, engine, s.prompts, &bad) ? cli_fail("%s", bad.text) : CLI_OK;
+    fa_status st = cli_questions_load(&r.questions, s.prompts, &bad);
+    if (!st) st = cli_questions_encode(&r.questions, engine, &bad);
+    int code = st ? cli_fail("%s", bad.text) : CLI_OK;
     for (int64_t i = 0; i < r.questions.n && s.keep_right && !code; i++)
         if (!r.questions.at[i].target) code = cli_fail("--keep-right: prompt %" PRId64 " has no target", i + 1);
     if (!code) code = answer_all(&r, engine);

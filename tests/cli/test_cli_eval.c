@@ -50,7 +50,9 @@ static void right_answers_are_counted(void *unused) {
         CHECK(json_integer_value(json_object_get(line, "questions")) == w->questions, "%s", at);
         CHECK(json_integer_value(json_object_get(line, "answers")) == w->answers, "%s", at);
         CHECK(json_number_value(json_object_get(line, "right")) == w->right, "%s", at);
-        CHECK(json_number_value(json_object_get(line, "solved")) == w->right, "%s", at);
+        const json_t *pass = json_array_get(json_object_get(line, "pass_at"), 0);
+        CHECK(json_integer_value(json_object_get(pass, "k")) == 3, "%s", at);
+        CHECK(json_number_value(json_object_get(pass, "share")) == w->right, "%s", at);
         CHECK(json_number_value(json_object_get(line, "format")) == 1 || !strcmp(w->task, "trap") || i == 0, "%s", at);
         CHECK(fabs(json_number_value(json_array_get(interval, 0)) - w->low) < 1e-6, "%s", at);
         CHECK(fabs(json_number_value(json_array_get(interval, 1)) - w->high) < 1e-6, "%s", at);

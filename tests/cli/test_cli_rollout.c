@@ -237,7 +237,7 @@ static const broken bad_lines[] = {
     {"a line that is no JSON is named", "{\"question\": \"a\"}\n{\n", "p: line 2: "},
     {"a line that is no object is named", "[]", "p: line 1: expected an object"},
     {"a line without a prompt is named", "{\"target\": \"3\"}",
-     "p: line 1: expected one of ids, messages and question"},
+     "p: line 1: expected one of ids, messages, question and text"},
     {"a question that is no text is named", "{\"question\": 3}", "question: expected a text"},
     {"ids that are none are named", "{\"ids\": [1, \"2\"]}", "ids: entry 1 is no id"},
     {"no ids are named", "{\"ids\": []}", "ids: expected an array of ids that is not empty"},
