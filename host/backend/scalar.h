@@ -4,6 +4,7 @@
 #define FA_BACKEND_SCALAR_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -144,6 +145,45 @@ static inline void fa_layernorm(float *x, int64_t n, const float *weight, const 
         float normed = x[i] * inv;
         normed = normed * weight[i];
         x[i] = normed + bias[i];
+    }
+}
+
+/* The sum of a group's values f(x) over a map [height, width, channels]: in each row of the map the ordered sum over its pixels and the group's `n`
+ * channels from `first` on, then the ordered sum of the rows'. square: of x * x. */
+static inline float fa_group_sum(const float *x, int64_t height, int64_t width, int64_t channels, int64_t first,
+                                 int64_t n, bool square) {
+    float rows[16] = {0};
+    for (int64_t r = 0; r < height; r++) {
+        float partial[16] = {0};
+        for (int64_t c = 0; c < width; c++)
+            for (int64_t i = 0; i < n; i++) {
+                float v = x[(r * width + c) * channels + first + i];
+                float term = square ? v * v : v;
+                partial[(c * n + i) % 16] += term;
+            }
+        rows[r % 16] += fa_tree_16(partial);
+    }
+    return fa_tree_16(rows);
+}
+
+/* Normalises a map x [height, width, channels] in place, each of `groups` of neighbouring channels by its own mean and variance: as fa_layernorm,
+ * with fa_group_sum in the place of the ordered sum (Wu and He, arXiv 1803.08494). */
+static inline void fa_groupnorm(float *x, int64_t height, int64_t width, int64_t channels, int64_t groups,
+                                const float *weight, const float *bias, float eps) {
+    int64_t n = channels / groups, pixels = height * width;
+    float count = (float)(n * pixels);
+    for (int64_t first = 0; first < channels; first += n) {
+        float mean = fa_group_sum(x, height, width, channels, first, n, false) / count;
+        for (int64_t p = 0; p < pixels; p++)
+            for (int64_t i = first; i < first + n; i++) x[p * channels + i] = x[p * channels + i] - mean;
+        float variance = fa_group_sum(x, height, width, channels, first, n, true) / count;
+        float inv = 1.0f / sqrtf(variance + eps);
+        for (int64_t p = 0; p < pixels; p++)
+            for (int64_t i = first; i < first + n; i++) {
+                float normed = x[p * channels + i] * inv;
+                normed = normed * weight[i];
+                x[p * channels + i] = normed + bias[i];
+            }
     }
 }
 

@@ -68,7 +68,7 @@ static fa_status load(const fa_vision_loader *l, fa_weight *w, const fa_tensor *
         int64_t blocks = (rows + FA_BLOCK - 1) / FA_BLOCK * ((cols + FA_BLOCK - 1) / FA_BLOCK);
         s = fa_vision_load_values(l, &w->scale, blocks, e, "%s_scale_inv", t->name);
     }
-    if (!s) s = l->backend->weight(l->backend, w, e);
+    if (!s && l->backend) s = l->backend->weight(l->backend, w, e);
     return s ? fa_error_prefix(e, s, "%s", t->file) : FA_OK;
 }
 

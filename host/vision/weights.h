@@ -10,8 +10,8 @@
 
 typedef struct fa_vision_loader {
     const fa_tensors *tensors; /* stay open as long as what is loaded */
-    fa_backend *backend;
-    fa_arena *arena; /* takes what must be converted */
+    fa_backend *backend;       /* NULL: weights are found and checked, and given to nobody */
+    fa_arena *arena;           /* takes what must be converted */
 } fa_vision_loader;
 
 /* NAME.weight, of `rows` rows with `cols` values in all their other dimensions, with its block scales where it is FP8, and NAME.bias [rows] when

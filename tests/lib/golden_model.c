@@ -114,7 +114,8 @@ void runner_open(runner *r, const runner_options *o) {
                               .max_rows = GOLDEN_MAX_IDS,
                               .max_logit_rows = GOLDEN_MAX_IDS,
                               .max_positions = o->positions ? o->positions : 512,
-                              .mtp = o->mtp};
+                              .mtp = o->mtp,
+                              .guest = o->guest};
     CHECK_OK(fa_model_open(&r->model, &model, &e), &e);
     const fa_config *c = fa_model_config(r->model);
     r->vocab = c->vocab;

@@ -47,6 +47,7 @@ typedef struct runner_options {
     fa_numerics numerics;
     fa_cache_type cache;
     bool mtp;
+    const fa_model_guest *guest;
     int sequences, positions; /* room of the cache: sequences of so many positions; 0: 1, 512 */
 } runner_options;
 
