@@ -47,6 +47,7 @@ enum { FATHOM_MOST_DRAFTS = 15 };
 
 typedef struct fathom_engine fathom_engine;
 typedef struct fathom_session fathom_session;
+typedef struct fathom_picture fathom_picture;
 
 /* Zeroed with only `model` set is good. Texts are borrowed during fathom_engine_open. */
 typedef struct fathom_options {
@@ -85,6 +86,8 @@ typedef struct fathom_info {
     const char *architecture, *model_name, *backend, *backend_detail, *numerics, *cache;
     const char *chat_family; /* or NULL */
     int32_t vocabulary, context, layers, hidden;
+    int32_t
+        picture_rows; /* positions that a picture takes beside begin and end; 0: the model does not look at pictures */
     int64_t parameters;
     int64_t file_bytes, cache_bytes, cache_bytes_per_token, other_bytes;
 } fathom_info;
@@ -115,7 +118,8 @@ FATHOM_API fathom_status fathom_encode(fathom_engine *engine, const char *text, 
                                        int32_t **ids, size_t *n, fathom_error *e);
 FATHOM_API fathom_status fathom_decode(fathom_engine *engine, const int32_t *ids, size_t n, bool skip_special,
                                        char **text, size_t *bytes, fathom_error *e);
-/* `messages_json`: an array of {"role": ..., "content": ...}; user text never becomes a special token. The
+/* `messages_json`: an array of {"role": ..., "content": ...}; user text never becomes a special token. Where the model looks at pictures a
+ * user's content may be an array of {"type": "text", "text": ...} and {"type": "image"}. The
  * prompt ends where the assistant's answer begins. family NULL: the model's. */
 FATHOM_API fathom_status fathom_encode_chat(fathom_engine *engine, const char *family, const char *messages_json,
                                             int32_t **ids, size_t *n, fathom_error *e);
@@ -176,6 +180,17 @@ FATHOM_API void fathom_session_close(fathom_session *s);
  * FATHOM_ELIMIT says that the prompt is longer than the context; after an error the session is as it was. */
 FATHOM_API fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n,
                                                const fathom_sampling *sampling, fathom_error *e);
+
+/* A picture from the bytes of a PNG, JPEG or WebP file; `name` is for error texts. May be called in any thread while the engine is open, and so may
+ * closing it; it stays while sessions use it. FATHOM_EUNSUPPORTED: the model does not look at pictures. FATHOM_EFORMAT, FATHOM_ELIMIT:
+ * damaged, or larger than is read. NULL may be closed. */
+FATHOM_API fathom_status fathom_picture_open(fathom_engine *engine, const void *bytes, size_t n, const char *name,
+                                             fathom_picture **out, fathom_error *e);
+FATHOM_API void fathom_picture_close(fathom_picture *picture);
+/* The pictures of the next prompt, in the order of their placeholders, of which each takes picture_rows in a row (fathom_encode_chat makes them).
+ * Without this call, or with n = 0, placeholders are tokens like any other. The prompt fails with FATHOM_EINVAL when the numbers differ. */
+FATHOM_API fathom_status fathom_session_show(fathom_session *s, fathom_picture *const *pictures, size_t n,
+                                             fathom_error *e);
 
 /* One step of the engine over all sessions that have work: cuts long prompts into chunks, one new token for each session that
  * is past its prompt, and one more for each draft that proves right. A session whose tokens have not all been taken with

@@ -16,7 +16,7 @@ BEGIN {
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/grammar"] = "host/base host/format host/text"
     rule["host/sandbox"] = "host/base"
-    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/fathom.h"
+    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/image host/vision host/fathom.h"
     rule["host/server"]  = rule["host/engine"] " host/engine"
     rule["host/cluster"] = rule["host/engine"] " host/engine"
     rule["host/cli"]     = rule["host/engine"] " host/engine host/server host/sandbox quant boards sim"

@@ -194,6 +194,10 @@ void fa_cache_forget(fa_cache *c) {
     fa_pages_forget(&c->pages);
 }
 
+uint64_t fa_sequence_owner(const fa_sequence *s) {
+    return s->owner;
+}
+
 int32_t fa_sequence_length(const fa_sequence *s) {
     return s->length;
 }

@@ -63,6 +63,7 @@ void fa_sequence_append(fa_sequence *s, const int32_t *tokens, int32_t n);
  * down to the page's start. Returns the length that stands. */
 int32_t fa_sequence_truncate(fa_sequence *s, int32_t length);
 
+uint64_t fa_sequence_owner(const fa_sequence *s);
 int32_t fa_sequence_length(const fa_sequence *s);
 const int32_t *fa_sequence_tokens(const fa_sequence *s); /* [length] */
 

@@ -31,8 +31,18 @@ static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_erro
     return fa_backend_open(&g->backend, &b, e);
 }
 
+/* A folder's model may have eyes; one file never has. */
+static fa_status open_vision(fathom_engine *g, const char *path, fa_error *e) {
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return FA_OK;
+    return fa_vision_open(&g->pictures.vision, path, g->setup.config.hidden, g->setup.numerics, g->setup.step_rows, e);
+}
+
 static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error *e) {
     const fa_setup *s = &g->setup;
+    fa_status st = open_vision(g, o->model, e);
+    if (st) return st;
+    const fa_model_guest guest = {g->pictures.vision, fa_vision_limits_of, fa_vision_load};
     fa_model_options m = {.path = o->model,
                           .backend = g->backend,
                           .numerics = s->numerics,
@@ -43,7 +53,8 @@ static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error 
                           .mtp = o->mtp,
                           .experts_by = o->experts_by,
                           .progress = o->progress,
-                          .progress_ctx = o->progress_ctx};
+                          .progress_ctx = o->progress_ctx,
+                          .guest = g->pictures.vision ? &guest : NULL};
     return fa_model_open(&g->model, &m, e);
 }
 
@@ -104,7 +115,7 @@ static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
     int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
     int64_t rows = s->step_rows * (int64_t)(3 * sizeof(int32_t) + sizeof(fa_place));
     return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * session +
-           s->logit_rows * vocab * 4 + sampler + rows;
+           s->logit_rows * vocab * 4 + sampler + rows + fa_pictures_bytes(g);
 }
 
 static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error *e) {
@@ -126,16 +137,22 @@ static fa_status open_tables(fathom_engine *g, fa_error *e) {
     size_t rows = (size_t)s->step_rows, sessions = (size_t)s->sessions, logit_rows = (size_t)s->logit_rows;
     g->sessions = fa_arena_array(&g->arena, sessions, sizeof *g->sessions);
     b->tokens = fa_arena_array(&g->arena, rows, sizeof *b->tokens);
+    b->rows_given = fa_arena_array(&g->arena, g->pictures.vision ? rows : 0, sizeof *b->rows_given);
     b->place = fa_arena_array(&g->arena, rows, sizeof *b->place);
     b->logit_rows = fa_arena_array(&g->arena, rows, sizeof *b->logit_rows);
     b->from = fa_arena_array(&g->arena, rows, sizeof *b->from);
     b->logits = fa_arena_array(&g->arena, logit_rows * (size_t)s->config.vocab, sizeof *b->logits);
     b->turns = fa_arena_array(&g->arena, sessions, sizeof *b->turns);
-    if (!g->sessions || !b->tokens || !b->place || !b->logit_rows || !b->from || !b->logits || !b->turns)
+    if (!g->sessions || !b->tokens || !b->rows_given || !b->place || !b->logit_rows || !b->from || !b->logits ||
+        !b->turns)
         return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     for (size_t i = 0; i < sessions; i++) {
         g->sessions[i].engine = g;
         g->sessions[i].tokens = fa_arena_array(&g->arena, (size_t)s->context + 1, sizeof(int32_t));
+        if (g->pictures.vision) {
+            g->sessions[i].pictures.keys = fa_arena_array(&g->arena, (size_t)s->context + 1, sizeof(int32_t));
+            if (!g->sessions[i].pictures.keys) return fa_fail(e, FA_ENOMEM, "engine: out of memory for pictures");
+        }
         g->sessions[i].made = fa_arena_array(&g->arena, (size_t)s->drafts + 1, sizeof(fathom_token));
         g->sessions[i].scored = fa_arena_array(&g->arena, (size_t)s->score_rows, sizeof(fathom_token));
         if (!g->sessions[i].tokens || !g->sessions[i].made || !g->sessions[i].scored)
@@ -150,6 +167,7 @@ static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error 
     if (!st) st = open_model(g, o, e);
     g->setup.mtp = !st && o->mtp && fa_model_config(g->model)->mtp_layers > 0 && g->setup.drafts > 0;
     if (!st) st = open_text(g, o->model, e);
+    if (!st) fa_pictures_find_tokens(g);
     if (!st) st = open_cache(g, o, e);
     if (!st) st = open_tables(g, e);
     g->rows_limit = g->setup.step_rows;
@@ -188,6 +206,7 @@ void fathom_engine_close(fathom_engine *g) {
     fa_cache_close(g->cache);
     fa_vocabulary_free(&g->vocabulary);
     if (g->tokenizer) fa_tokenizer_close(g->tokenizer);
+    fa_pictures_close(g);
     if (g->model) fa_model_close(g->model);
     if (g->backend) g->backend->close(g->backend);
     fa_arena_free(&g->arena);
@@ -221,6 +240,7 @@ void fathom_engine_info(const fathom_engine *g, fathom_info *info) {
         .context = g->setup.context,
         .layers = c->layers,
         .hidden = c->hidden,
+        .picture_rows = fa_engine_picture_rows(g),
         .parameters = count_parameters(fa_model_tensors(g->model)),
         .file_bytes = m.files,
         .cache_bytes = cache.bytes,

@@ -14,6 +14,12 @@ fa_cache_usage fa_engine_cache_usage(const fathom_engine *engine);
 const fa_tokenizer *fa_engine_tokenizer(const fathom_engine *engine);
 const fa_chat_family *fa_engine_chat(const fathom_engine *engine);
 
+/* Puts begin, one placeholder a row, and end in the place of each picture's token. May be called in any thread. FA_EFORMAT when the tokenizer has
+ * no such tokens. */
+fa_status fa_engine_expand_pictures(const fathom_engine *engine, fa_ids *ids, fa_error *e);
+/* Rows that a picture takes; 0: the model does not look at pictures. */
+int32_t fa_engine_picture_rows(const fathom_engine *engine);
+
 /* What later steps report (borrowed; NULL: nothing). Rows of one sequence come in rising position order; positions that
  * were reused from the cache are not computed and so not reported. */
 void fa_engine_set_probe(fathom_engine *engine, const fa_probe *probe);

@@ -7,6 +7,7 @@
 #include "host/base/arena.h"
 #include "host/cache/cache.h"
 #include "host/engine/engine.h"
+#include "host/engine/pictures.h"
 #include "host/engine/sampler.h"
 #include "host/engine/stop.h"
 #include "host/fathom.h"
@@ -30,7 +31,9 @@ typedef struct fa_turn {
 
 /* The arrays of one step, sized at opening. */
 typedef struct fa_batch {
-    int32_t *tokens;     /* [step_rows] */
+    int32_t *tokens; /* [step_rows] */
+    const float *
+        *rows_given;     /* [step_rows] rows that stand for their tokens' embeddings, or NULL; of models with eyes */
     fa_place *place;     /* [step_rows] */
     int32_t *logit_rows; /* [step_rows] */
     int32_t *from;       /* [step_rows] rows that a pass of the MTP layer goes on from */
@@ -61,6 +64,7 @@ struct fathom_engine {
     fa_vocabulary vocabulary;   /* of the tokenizer; made for the first answer that is constrained */
     const fa_chat_family *chat; /* or NULL */
     fa_cache *cache;
+    fa_pictures pictures;
     fa_arena arena;           /* all below */
     fathom_session *sessions; /* [setup.sessions] */
     fa_batch batch;
@@ -84,7 +88,8 @@ struct fathom_session {
     int32_t n_prompt, n_new, n_draft;
     int32_t most_drafts;      /* as far as guessing ahead has been worth it of late */
     fathom_sampling sampling; /* its arrays are copies */
-    int32_t *stop_ids;        /* [sampling.n_stop_ids] */
+    fa_session_pictures pictures;
+    int32_t *stop_ids; /* [sampling.n_stop_ids] */
     fa_stops stops;
     fa_constraint *constraint; /* or NULL */
     fa_decoder decoder;
@@ -123,6 +128,10 @@ fa_status fa_session_constrain(fathom_session *s, const fathom_sampling *p, fa_c
 fa_status fa_session_allowed(fathom_session *s, const uint32_t **allowed, fa_error *e);
 /* Follows the token that was chosen; true when the answer is complete with it. */
 bool fa_session_completes(fathom_session *s, int32_t id);
+
+/* After a device failed outside a step of the model: true when it works again and the work may be begun anew; sessions whose cached positions
+ * were lost compute them again, or ended with `why`. */
+bool fa_engine_recover(fathom_engine *g, const fa_error *why);
 
 /* Ends the answer. */
 void fa_session_end(fathom_session *s, fathom_finish why);

@@ -13,7 +13,8 @@ static int64_t now_ns(void) {
 
 /* A session takes part in the next step when it has an answer to make and the caller has taken the last tokens. */
 static bool is_ready(const fathom_session *s) {
-    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made && s->n_scored_seen == s->n_scored;
+    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made && s->n_scored_seen == s->n_scored &&
+           !fa_pictures_wait(s);
 }
 
 int32_t fa_engine_foreground(const fathom_engine *g) {
@@ -136,6 +137,7 @@ static bool place(fathom_engine *g, fa_turn *turn) {
     if (s->background) b->background += turn->rows;
     for (int32_t i = 0; i < turn->rows; i++) {
         b->tokens[b->rows] = s->tokens[length + i];
+        if (g->pictures.vision) b->rows_given[b->rows] = fa_pictures_row(s, length + i);
         b->place[b->rows++] = (fa_place){length + i, fa_sequence_pages(s->sequence)};
     }
     return true;
@@ -177,10 +179,15 @@ static loss settle_loss(fathom_engine *g, fa_status st, const fa_error *why) {
     return gone ? LOST_DEVICE : LOST_CACHE;
 }
 
+bool fa_engine_recover(fathom_engine *g, const fa_error *why) {
+    return fa_model_recover(g->model) || settle_loss(g, FA_EDEVICE, why) != LOST_NOTHING;
+}
+
 static fa_status run(fathom_engine *g, fa_error *e) {
     fa_batch *b = &g->batch;
     fa_step step = {.rows = b->rows,
                     .tokens = b->tokens,
+                    .embeddings = g->pictures.vision ? b->rows_given : NULL,
                     .place = b->place,
                     .pool = fa_cache_pool(g->cache),
                     .n_logits = b->n_logits,
@@ -246,7 +253,7 @@ static void finish_turn(fathom_engine *g, fa_turn *turn) {
 /* Records what stands and what it took. */
 static void record_turn(fa_turn *turn, int64_t ns) {
     fathom_session *s = turn->session;
-    if (turn->kept) fa_sequence_append(s->sequence, s->tokens + fa_sequence_length(s->sequence), turn->kept);
+    if (turn->kept) fa_sequence_append(s->sequence, fa_pictures_keys(s) + fa_sequence_length(s->sequence), turn->kept);
     *(turn->prompt ? &s->usage.prompt_ns : &s->usage.new_ns) += ns;
 }
 
@@ -255,6 +262,7 @@ fathom_status fathom_engine_step(fathom_engine *g, int *busy, fathom_error *erro
     fa_batch *b = &g->batch;
     fa_status st = FA_OK;
     end_cancelled(g);
+    fa_pictures_advance(g);
     plan(g);
     place_turns(g);
     if (b->rows) st = run(g, fa_error_of(error));

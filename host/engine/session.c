@@ -24,6 +24,7 @@ fathom_status fathom_session_open(fathom_engine *g, uint64_t owner, fathom_sessi
 
 void fathom_session_close(fathom_session *s) {
     if (!s || !s->open) return;
+    fa_pictures_release(s);
     fa_sequence_close(s->sequence);
     fa_stops_close(&s->stops);
     fa_constraint_close(s->constraint);
@@ -31,9 +32,9 @@ void fathom_session_close(fathom_session *s) {
     fa_text_free(&s->text);
     free(s->stop_ids);
     fathom_engine *engine = s->engine;
-    int32_t *tokens = s->tokens;
+    int32_t *tokens = s->tokens, *keys = s->pictures.keys;
     fathom_token *made = s->made, *scored = s->scored;
-    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made, .scored = scored};
+    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made, .scored = scored, .pictures.keys = keys};
 }
 
 /* --- the prompt --------------------------------------------------------------------------------------------------- */
@@ -106,9 +107,14 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     fa_error *e = fa_error_of(error);
     static const fathom_sampling greedy = {0};
     const fathom_sampling *p = sampling ? sampling : &greedy;
+    fa_shown *shown = NULL;
     fa_status st = check_prompt(s, ids, n, p, e);
+    if (!st) st = fa_pictures_place(s, ids, (int32_t)n, &shown, e);
     if (!st) st = take_memory(s, p, e);
-    if (st) return (fathom_status)st;
+    if (st) {
+        free(shown);
+        return (fathom_status)st;
+    }
     s->sampling = *p;
     s->sampling.stop = NULL;
     s->sampling.json_schema = s->sampling.tools = s->sampling.tool = NULL;
@@ -124,7 +130,8 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     s->finish = FATHOM_RUNNING;
     atomic_store(&s->cancelled, false);
     s->usage = (fathom_usage){.prompt_tokens = (int32_t)n};
-    s->usage.cached_tokens = fa_sequence_reuse(s->sequence, s->tokens, s->score_next);
+    fa_pictures_start(s, shown);
+    s->usage.cached_tokens = fa_sequence_reuse(s->sequence, fa_pictures_keys(s), s->score_next);
     return FATHOM_OK;
 }
 

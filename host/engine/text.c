@@ -52,7 +52,7 @@ static fa_status encode_messages(const fathom_engine *g, const fa_chat_family *f
     fa_encode_options options = {.prefix = !fa_chat_prints_bos(f), .literal = p.literal, .n_literal = p.n_literal};
     if (!st) st = fa_encode(g->tokenizer, p.text.data, p.text.n, &options, out, e);
     fa_prompt_free(&p);
-    return st;
+    return st ? st : fa_engine_expand_pictures(g, out, e);
 }
 
 fathom_status fathom_encode_chat(fathom_engine *g, const char *family, const char *messages_json, int32_t **ids,

@@ -91,6 +91,10 @@ typedef struct fa_step {
  * logits are NaN and the caller checks them, so that other rows of the batch are not disturbed. */
 fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e);
 
+/* After FA_EDEVICE outside a step: true when the backend recovered with all its memory, so that the work may be done again. Where memory was
+ * lost the model's own tables are written again; a device that loses it at every step is given up. */
+bool fa_model_recover(fa_model *m);
+
 /* True once after FA_EDEVICE when the device works again but what cache pages held is gone; steps may go on with positions
  * that are computed anew. */
 bool fa_model_cache_lost(fa_model *m);

@@ -54,10 +54,6 @@ struct fa_model {
     int losses;              /* of the device's memory since a step succeeded */
 };
 
-/* After FA_EDEVICE: true when the backend recovered with all its memory, so that the step may be run again. Where memory was
- * lost the model's own tables are written again; a device that loses it at every step is given up. */
-bool fa_model_recover(fa_model *m);
-
 /* FA_EINVAL or FA_ELIMIT for a step that the model cannot run. */
 fa_status fa_step_check(const fa_model *m, const fa_step *step, fa_error *e);
 

@@ -63,6 +63,9 @@ fa_status fa_chat_content(const fa_chat_writer *w, size_t i, bool optional, cons
     *n = 0;
     if (optional && (!content || json_is_null(content))) return FA_OK;
     *text = json_string_value(content);
+    if (json_is_array(content) && !w->family->picture)
+        return fa_fail(e, FA_EFORMAT, "messages[%zu].content: expected a text; the template %s takes no pictures", i,
+                       w->family->name);
     if (!*text) {
         fa_fail(e, FA_EFORMAT, "messages[%zu].content: expected a text", i);
         return FA_EFORMAT;

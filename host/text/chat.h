@@ -21,6 +21,9 @@ bool fa_chat_starts_in_think(const fa_chat_family *f);
 /* True when the text itself begins as the model expects, with the BOS where there is one, so that encoding it must not add the tokenizer's prefix. */
 bool fa_chat_prints_bos(const fa_chat_family *f);
 
+/* The special token that stands for a picture in the rendered text, or NULL where the family takes none. */
+const char *fa_chat_picture(const fa_chat_family *f);
+
 /* The family a model's own files ask for: recognised by its Jinja template, else by architecture and tokens.
  * NULL when nothing fits: a base model, or a template that is not one of ours. `architecture` may be NULL. */
 const fa_chat_family *fa_chat_guess(const fa_tokenizer *t, const char *architecture);
@@ -38,7 +41,8 @@ void fa_prompt_free(fa_prompt *p);
 fa_status fa_prompt_append(fa_prompt *p, const char *text, size_t n);
 
 /* Renders `messages`, an array of {"role", "content", ...} as the API has them (tool_calls and role "tool"
- * where the family knows them), into `out`, which is overwritten and which the caller frees. bos and eos are
+ * where the family knows them; where it takes pictures, a user's content may be an array of {"type": "text", "text"} and
+ * {"type": "image"}, each of which gives one placeholder and a newline), into `out`, which is overwritten and which the caller frees. bos and eos are
  * the texts that the template prints. FA_EFORMAT names the message and the field, and leaves `out` empty. */
 fa_status fa_chat_render(const fa_chat_family *f, const json_t *messages, bool generation_prompt, const char *bos,
                          const char *eos, fa_prompt *out, fa_error *e);

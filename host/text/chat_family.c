@@ -87,6 +87,7 @@ static const fa_chat_family families[] = {
         .generation = "<|Assistant|>:",
         .strict_turns = true,
         .wants_prefix = true,
+        .picture = "<image_placeholder>",
     },
     {
         .name = "chatml", /* SmolLM2 */
@@ -133,4 +134,8 @@ const char *fa_chat_default_bos(const fa_chat_family *f) {
 
 const char *fa_chat_default_eos(const fa_chat_family *f) {
     return f->eos;
+}
+
+const char *fa_chat_picture(const fa_chat_family *f) {
+    return f->picture;
 }

@@ -46,6 +46,7 @@ struct fa_chat_family {
     bool strips_think;                /* history keeps only what follows the last </think> */
     bool tools;                       /* tool calls and outputs, as V3 and R1 write them */
     bool strict_turns;                /* user and assistant take turns, texts are stripped: Janus */
+    const char *picture;              /* the placeholder of a picture; NULL: the family takes none */
 };
 
 /* A rendering under way: a failed append sets `status`, and further ones do nothing. */

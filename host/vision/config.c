@@ -98,7 +98,10 @@ static fa_status read_model(fa_vision_config *c, const layout *l, const json_t *
     if (!json_is_object(tower))
         return fa_fail(e, FA_EFORMAT, "%s: vision_config: expected an object with the tower", file);
     const char *projector;
+    int64_t placeholder = -1;
     fa_status s = check_fixed(tower, file, e);
+    if (!s) s = fa_json_int(o, "image_token_id", -1, (1 << 24) - 1, -1, &placeholder, file, e);
+    c->placeholder = (int32_t)placeholder;
     if (!s) s = read_tower(c, l, tower, file, e);
     if (s || c->names == FA_VISION_TRANSFORMERS) return s;
     if (!json_is_object(aligner))

@@ -15,7 +15,8 @@ typedef struct fa_vision_config {
     /* SigLIP, the tower of Janus: patches of `patch` pixels a side; `inner` is that of its MLPs. */
     int32_t image_size, patch, width, layers, heads, inner;
     float eps;
-    int32_t hidden; /* of the language model */
+    int32_t hidden;      /* of the language model */
+    int32_t placeholder; /* id of the token that stands for a patch, -1: only the tokenizer knows */
     /* Preprocessing: the longer side becomes image_size, the shorter one at least min_size; the rest of the square is background. */
     int32_t min_size;
     uint8_t background[3];

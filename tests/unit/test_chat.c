@@ -55,6 +55,14 @@ static const rendering renderings[] = {
     {"janus", "[{'role':'user','content':'a'},{'role':'system','content':' \\n'}]", false, "<|User|>: [a]"},
     {"janus", "[{'role':'user','content':'a'},{'role':'assistant','content':' '}]", true,
      "<|User|>: [a]\n\n<|Assistant|>:"},
+    {"janus",
+     "[{'role':'user','content':[{'type':'image'},{'type':'text','text':' a <image_placeholder> '}]},"
+     "{'role':'assistant','content':[{'type':'text','text':'b'}]},"
+     "{'role':'user','content':[{'type':'text','text':' c '},{'type':'text','text':'d'},{'type':'image'}]}]",
+     true,
+     "<|User|>: <image_placeholder>\n[ a <image_placeholder>]\n\n<|Assistant|>: [b]<｜end▁of▁sentence｜><|User|>: "
+     "[c ][d]<image_placeholder>\n\n<|Assistant|>:"},
+    {"janus", "[{'role':'user','content':[]}]", true, "<|User|>:<|Assistant|>:"},
     {"chatml", "[{'role':'user','content':'U'},{'role':'system','content':'S'}]", true,
      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
      "<|im_start|>user\n[U]<|im_end|>\n<|im_start|>system\n[S]<|im_end|>\n<|im_start|>assistant\n"},
@@ -138,6 +146,10 @@ static const refusal refusals[] = {
     {"janus", "[{'role':'assistant','content':'x'}]", "messages[0].role: user and assistant"},
     {"janus", "[{'role':'system','content':'x'}]", "needs a user message"},
     {"janus", "[{'role':'user'}]", "messages[0].content"},
+    {"janus", "[{'role':'user','content':[{'type':'video'}]}]", "messages[0].content: expected parts of type text"},
+    {"janus", "[{'role':'user','content':[7]}]", "messages[0].content: expected parts of type text"},
+    {"janus", "[{'role':'system','content':[{'type':'image'}]}]", "and image from the user"},
+    {"deepseek-v3", "[{'role':'user','content':[{'type':'image'}]}]", "the template deepseek-v3 takes no pictures"},
 };
 
 static void bad_messages_are_named(void *arg) {
