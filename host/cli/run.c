@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/file.h"
 #include "host/cli/answer.h"
 #include "host/cli/board_use.h"
 #include "host/cli/cli.h"
@@ -11,10 +12,14 @@
 #include "host/cli/messages.h"
 #include "host/cli/sampling.h"
 
+enum { MOST_IMAGES = 64 };
+
 typedef struct settings {
     fathom_options engine;
     cli_sampling sampling;
     const char *prompt, *ids, *system, *timeline, *schema;
+    const char *images[MOST_IMAGES]; /* files */
+    int n_images;
     const fa_chat_family *family;
     bool raw, print_ids, quiet, hide_reasoning;
 } settings;
@@ -28,7 +33,8 @@ enum {
     OPTION_HIDE_REASONING,
     OPTION_JSON,
     OPTION_JSON_SCHEMA,
-    OPTION_TIMELINE
+    OPTION_TIMELINE,
+    OPTION_IMAGE
 };
 
 static void check_settings(const settings *s, struct argp_state *state) {
@@ -36,6 +42,8 @@ static void check_settings(const settings *s, struct argp_state *state) {
     if ((s->raw || s->ids) && (s->system || s->family))
         argp_error(state, "%s: the prompt is taken as it is, without %s", s->raw ? "--raw" : "--ids",
                    s->system ? "--system" : "--chat-template");
+    if (s->raw && s->n_images)
+        argp_error(state, "--raw and --image exclude each other: pictures stand in a chat template");
     if (!s->prompt && !s->ids && isatty(STDIN_FILENO))
         argp_error(state, "no prompt: give it as an argument or on standard input; `fathom chat' talks");
 }
@@ -59,6 +67,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         s->timeline = arg;
         s->engine.timeline = true;
         return 0;
+    case OPTION_IMAGE:
+        if (s->n_images == MOST_IMAGES) argp_error(state, "--image: more than %d", MOST_IMAGES);
+        s->images[s->n_images++] = arg;
+        return 0;
     case 'q': s->quiet = true; return 0;
     case ARGP_KEY_ARG:
         if (s->prompt) argp_error(state, "more than one prompt: put quotes around it");
@@ -71,6 +83,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"system", OPTION_SYSTEM, "TEXT", 0, "System message", 0},
+    {"image", OPTION_IMAGE, "FILE", 0,
+     "A picture to look at before the prompt: PNG, JPEG or WebP; may be given again (Janus-Pro)", 0},
     {"chat-template", OPTION_TEMPLATE, "FAMILY", 0, "Use this template instead of the model's own: " CLI_FAMILIES, 0},
     {"raw", OPTION_RAW, NULL, 0, "Complete the prompt as it is, without a chat template", 0},
     {"ids", OPTION_IDS, "IDS", 0, "The prompt as ids (1,2,3), taken as they are", 0},
@@ -103,6 +117,7 @@ static const struct argp argp = {
            "Examples:\n"
            "  fathom run --model DIR \"What is the capital of France?\"\n"
            "  fathom run --model DIR --system \"Answer in French.\" --temp 0 <question.txt\n"
+           "  fathom run --model DIR --image photo.jpg \"What is in this picture?\"\n"
            "  fathom run --model DIR --raw -n 64 \"Once upon a time\"\n"
            "  fathom run --model DIR --ids 1,2,3 -n 16 --temp 0 --ignore-eos --print-ids",
     .children = children,
@@ -114,8 +129,9 @@ typedef struct run {
     fathom_engine *engine;
     fathom_session *session;
     const fa_chat_family *family; /* NULL: the prompt is taken as it is */
-    int32_t *given_ids, *ids;     /* of --ids; of a text (the engine's) */
-    char *schema;                 /* of --json-schema */
+    fathom_picture *pictures[MOST_IMAGES];
+    int32_t *given_ids, *ids; /* of --ids; of a text (the engine's) */
+    char *schema;             /* of --json-schema */
     size_t n_ids;
     cli_answer answer;
     fathom_device start; /* what the board did before the answer */
@@ -123,6 +139,7 @@ typedef struct run {
 
 static void release(run *r) {
     cli_answer_free(&r->answer);
+    for (int i = 0; i < MOST_IMAGES; i++) fathom_picture_close(r->pictures[i]);
     fathom_session_close(r->session);
     fathom_engine_close(r->engine);
     fathom_free(r->ids);
@@ -161,6 +178,21 @@ static int open_engine(run *r, settings *s) {
     return CLI_OK;
 }
 
+static int read_images(run *r, const settings *s) {
+    fa_error e = {0};
+    for (int i = 0; i < s->n_images; i++) {
+        fa_map map;
+        if (fa_map_open(&map, s->images[i], &e)) return cli_fail("--image: %s", e.text);
+        fathom_error bad = {0};
+        fathom_status status = fathom_picture_open(r->engine, map.data, map.bytes, s->images[i], &r->pictures[i], &bad);
+        fa_map_close(&map);
+        if (status) return cli_fail("--image: %s", bad.text);
+    }
+    if (s->n_images && r->family && !fa_chat_picture(r->family))
+        return cli_fail("--image: the template %s takes no pictures", fa_chat_name(r->family));
+    return CLI_OK;
+}
+
 static int encode_chat(run *r, const char *text, size_t n) {
     const char *system = r->settings->system;
     json_t *messages = json_array();
@@ -168,7 +200,7 @@ static int encode_chat(run *r, const char *text, size_t n) {
     fathom_error e = {0};
     fa_status s = FA_OK;
     if (system) s = cli_add_message(messages, "system", system, strlen(system), &bad);
-    if (!s) s = cli_add_message(messages, "user", text, n, &bad);
+    if (!s) s = cli_add_shown(messages, r->settings->n_images, text, n, &bad);
     int code = s ? cli_fail("%s", bad.text) : CLI_OK;
     if (!s && cli_encode_messages(r->engine, fa_chat_name(r->family), messages, &r->ids, &r->n_ids, &e))
         code = cli_fail("%s", e.text);
@@ -214,6 +246,7 @@ static int answer(run *r, const settings *s) {
     bool thinking = r->family && fa_chat_starts_in_think(r->family);
     fathom_engine_device(r->engine, &r->start);
     fathom_status status = fathom_session_open(r->engine, 0, &r->session, &e);
+    if (!status) status = fathom_session_show(r->session, r->pictures, (size_t)s->n_images, &e);
     if (!status)
         status = cli_answer_run(&r->answer, r->engine, r->session, r->ids ? r->ids : r->given_ids, r->n_ids, sampling,
                                 show, thinking, &e);
@@ -236,6 +269,7 @@ int cli_run(int argc, char **argv) {
     if (!code) code = open_engine(&r, &s);
     s.sampling.values.thinking = r.family && fa_chat_starts_in_think(r.family);
     cli_sampling_defaults(&s.sampling, r.family && fa_chat_starts_in_think(r.family));
+    if (!code) code = read_images(&r, &s);
     if (!code) code = encode(&r);
     if (!code) code = answer(&r, &s);
     release(&r);

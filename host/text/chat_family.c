@@ -88,6 +88,10 @@ static const fa_chat_family families[] = {
         .strict_turns = true,
         .wants_prefix = true,
         .picture = "<image_placeholder>",
+        .when_default = FA_DEFAULT_IF_PICTURES, /* VLChatProcessor's, which it has for looking at pictures */
+        .default_system = "You are a helpful language and vision assistant. You are able to understand the visual "
+                          "content that the user provides, and assist the user with a variety of tasks using natural "
+                          "language.",
     },
     {
         .name = "chatml", /* SmolLM2 */

@@ -17,6 +17,7 @@ typedef enum fa_chat_default {
     FA_DEFAULT_NEVER = 0,
     FA_DEFAULT_IF_NONE,      /* no message is a system message */
     FA_DEFAULT_IF_NOT_FIRST, /* the first message is not one */
+    FA_DEFAULT_IF_PICTURES,  /* no message is one, and there are pictures */
 } fa_chat_default;
 
 typedef enum fa_chat_role {

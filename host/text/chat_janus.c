@@ -107,17 +107,31 @@ static fa_status message(const fa_chat_writer *w, size_t i, fa_chat_role *role, 
     return s;
 }
 
-/* The first system message, wherever it stands. */
+static bool has_picture(const json_t *message) {
+    const json_t *content = json_object_get(message, "content");
+    for (size_t k = 0; k < json_array_size(content); k++) {
+        const char *type = json_string_value(json_object_get(json_array_get(content, k), "type"));
+        if (type && !strcmp(type, "image")) return true;
+    }
+    return false;
+}
+
+/* The first system message, wherever it stands; without one the family's own where there are pictures. */
 static fa_status render_system(fa_chat_writer *w, fa_error *e) {
     fa_chat_role role = FA_ROLE_USER;
     fa_status s = FA_OK;
+    bool pictures = false;
     for (size_t i = 0; i < json_array_size(w->messages) && !s && role != FA_ROLE_SYSTEM; i++) {
         fa_prompt content;
         s = message(w, i, &role, &content, e);
         if (!s && role == FA_ROLE_SYSTEM) put_system(w, &content);
         fa_prompt_free(&content);
+        pictures |= has_picture(json_array_get(w->messages, i));
     }
-    return s;
+    if (s || role == FA_ROLE_SYSTEM || !pictures) return s;
+    fa_chat_put(w, w->family->default_system);
+    fa_chat_put(w, "\n\n");
+    return FA_OK;
 }
 
 /* Message i as a turn, in which *due speaks. */

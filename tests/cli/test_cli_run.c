@@ -73,6 +73,16 @@ static const struct {
     {"an unknown backend is named", RUN "deepseek-v3-tiny --backend abacus Hi", 1, NULL, "abacus"},
     {"a prompt longer than the context is an error", RUN "deepseek-v3-tiny --ctx 2 --raw 'one two three four'", 1, NULL,
      "context"},
+    {"pictures may be several",
+     RUN "janus-pro-tiny --image tests/golden/image/inks.jpg --image tests/golden/image/lossy.webp -n 2 Hi", 0, "\n",
+     "prompt tokens"},
+    {"a model without eyes is named", RUN "deepseek-v3-tiny --image tests/golden/image/grey.png Hi", 1, NULL,
+     "deepseek-v3-tiny does not look at pictures"},
+    {"a picture that is none is named", RUN "janus-pro-tiny --image Makefile Hi", 1, NULL,
+     "--image: Makefile: not a PNG, JPEG or WebP picture"},
+    {"a picture that is not there is named", RUN "janus-pro-tiny --image /dev/null/x Hi", 1, NULL,
+     "--image: /dev/null/x"},
+    {"--raw has no pictures", RUN "janus-pro-tiny --raw --image tests/golden/image/grey.png Hi", 2, NULL, "--image"},
     {"a text that is not UTF-8 is an error", RUN "deepseek-v3-tiny \"$(printf '\\377')\"", 1, NULL, "UTF-8"},
 };
 
@@ -83,6 +93,26 @@ static void behaves(void *arg) {
     CHECK(rows[i].out ? strstr(o.out, rows[i].out) != NULL : !*o.out, "output '%s'", o.out);
     CHECK(rows[i].err ? strstr(o.err, rows[i].err) != NULL : !*o.err, "errors '%s'", o.err);
     check_output_free(&o);
+}
+
+/* The golden prompts about pictures, which are what the template of Janus makes of the picture and the question. */
+static void looks_at_pictures(void *arg) {
+    (void)arg;
+    json_t *golden = load("janus-pro-tiny"), *p;
+    size_t i;
+    json_array_foreach(json_object_get(golden, "prompts"), i, p) {
+        char *greedy = list(json_object_get(p, "greedy"));
+        check_output o =
+            check_command(RUN "janus-pro-tiny --image %s/janus-pro-tiny/%s.png -n 16 --temp 0 --ignore-eos --print-ids "
+                              "\"What is in this picture?\"",
+                          check_golden_dir(), check_golden_dir(), json_string_value(json_object_get(p, "image")));
+        CHECK(o.status == 0 && !strncmp(o.out, greedy, strlen(greedy)), "expected %s, found %s %s", greedy, o.out,
+              o.err);
+        check_output_free(&o);
+        free(greedy);
+    }
+    CHECK(i == 4, "%zu prompts", i);
+    json_decref(golden);
 }
 
 static void same_seed_same_text(void *arg) {
@@ -128,9 +158,10 @@ int main(int argc, char **argv) {
     static const char *const models[] = {"deepseek-v3-tiny",     "deepseek-v3-tiny-fp8", "deepseek-v2-lite-tiny",
                                          "deepseek-llm-tiny",    "deepseek-coder-tiny",  "r1-distill-qwen-tiny",
                                          "r1-distill-llama-tiny"};
-    enum { ROWS = sizeof rows / sizeof *rows, MODELS = sizeof models / sizeof *models, MORE = 3 };
+    enum { ROWS = sizeof rows / sizeof *rows, MODELS = sizeof models / sizeof *models, MORE = 4 };
     check_case cases[MODELS + ROWS + MORE] = {
         {"same seed, same text", same_seed_same_text, NULL},
+        {"run looks at pictures", looks_at_pictures, NULL},
         {"Ctrl-C ends the answer with statistics", ctrl_c_ends_the_answer_with_statistics, NULL},
         {"SmolLM2 knows the capital of France", smollm2_knows_the_capital_of_france, NULL},
     };

@@ -232,13 +232,10 @@ static void messages_give_the_golden_ids(void *arg) {
     const golden_prompt *p = about(&g, "wide");
     int32_t *ids;
     size_t n;
-    CHECK(fathom_encode_chat(
-              engine, NULL,
-              "[{\"role\":\"system\",\"content\":\"You are a helpful language and vision assistant. You are able to "
-              "understand the visual content that the user provides, and assist the user with a variety of tasks "
-              "using natural language.\"},{\"role\":\"user\",\"content\":[{\"type\":\"image\"},{\"type\":\"text\","
-              "\"text\":\"What is in this picture?\"}]}]",
-              &ids, &n, &e) == FATHOM_OK,
+    CHECK(fathom_encode_chat(engine, NULL,
+                             "[{\"role\":\"user\",\"content\":[{\"type\":\"image\"},{\"type\":\"text\",\"text\":"
+                             "\"What is in this picture?\"}]}]",
+                             &ids, &n, &e) == FATHOM_OK,
           "%s", e.text);
     CHECK(n == (size_t)p->n, "%zu ids, expected %d", n, p->n);
     for (int i = 0; i < p->n; i++) CHECK(ids[i] == p->ids[i], "id %d: %d, expected %d", i, ids[i], p->ids[i]);

@@ -18,6 +18,10 @@ typedef struct rendering {
     const char *marked; /* the text with [ ] around literal ranges; bos is B, eos is E */
 } rendering;
 
+#define SEES                                                                                                        \
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user " \
+    "provides, and assist the user with a variety of tasks using natural language.\n\n"
+
 static const rendering renderings[] = {
     {"deepseek-v2",
      "[{'role':'system','content':'S'},{'role':'user','content':'U'},{'role':'assistant','content':'A'}]", true,
@@ -60,8 +64,10 @@ static const rendering renderings[] = {
      "{'role':'assistant','content':[{'type':'text','text':'b'}]},"
      "{'role':'user','content':[{'type':'text','text':' c '},{'type':'text','text':'d'},{'type':'image'}]}]",
      true,
-     "<|User|>: <image_placeholder>\n[ a <image_placeholder>]\n\n<|Assistant|>: [b]<｜end▁of▁sentence｜><|User|>: "
-     "[c ][d]<image_placeholder>\n\n<|Assistant|>:"},
+     SEES "<|User|>: <image_placeholder>\n[ a <image_placeholder>]\n\n<|Assistant|>: [b]<｜end▁of▁sentence｜><|User|>: "
+          "[c ][d]<image_placeholder>\n\n<|Assistant|>:"},
+    {"janus", "[{'role':'user','content':[{'type':'image'}]},{'role':'system','content':'S'}]", false,
+     "[S]\n\n<|User|>: <image_placeholder>"},
     {"janus", "[{'role':'user','content':[]}]", true, "<|User|>:<|Assistant|>:"},
     {"chatml", "[{'role':'user','content':'U'},{'role':'system','content':'S'}]", true,
      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
