@@ -157,7 +157,8 @@ typedef struct fathom_sampling {
     const char *tool;   /* NULL: any of `tools`; else the name of the one to call */
     bool tool_required; /* nothing but calls, at least one */
     bool single_call;   /* at most one call */
-    bool thinking;      /* the answer begins inside <think>; the above holds from behind </think> */
+    const char *prefix; /* NULL: none; else the text that the answer begins with; not together with the others */
+    bool thinking;      /* the answer begins inside <think>; the above, and stop texts, hold from behind </think> */
 } fathom_sampling;
 
 /* Why a session ended. */

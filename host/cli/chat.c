@@ -179,6 +179,7 @@ static int open_chat(chat *c, settings *s) {
     cli_sampling_defaults(&s->sampling, fa_chat_starts_in_think(c->family));
     c->sampling = s->sampling;
     c->sampling.values.stop = c->sampling.stops;
+    c->sampling.values.thinking = fa_chat_starts_in_think(c->family);
     c->hide_reasoning = s->hide_reasoning;
     c->messages = json_array();
     if (s->system && cli_add_message(c->messages, "system", s->system, strlen(s->system), &bad))

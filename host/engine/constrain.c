@@ -11,6 +11,7 @@ fa_status fa_session_constrain(fathom_session *s, const fathom_sampling *p, fa_c
                                      .tool = p->tool,
                                      .tool_required = p->tool_required,
                                      .single_call = p->single_call,
+                                     .prefix = p->prefix,
                                      .thinking = p->thinking};
     *out = NULL;
     if (!fa_constraint_wanted(&spec)) return FA_OK;

@@ -83,6 +83,7 @@ static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_err
         fa_constraint_close(constraint);
         return st;
     }
+    if (p->thinking) stops.behind = "</think>";
     size_t piece = 3 * (s->engine->longest_piece + sizeof s->decoder.held) + 1;
     int32_t *ids = malloc(((size_t)p->n_stop_ids + 1) * sizeof *ids);
     if (!ids || !reserve(&s->piece, piece + (size_t)stops.longest) ||
@@ -117,7 +118,7 @@ fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_
     }
     s->sampling = *p;
     s->sampling.stop = NULL;
-    s->sampling.json_schema = s->sampling.tools = s->sampling.tool = NULL;
+    s->sampling.json_schema = s->sampling.tools = s->sampling.tool = s->sampling.prefix = NULL;
     s->sampling.stop_ids = s->stop_ids;
     memcpy(s->tokens, ids, n * sizeof *ids);
     s->n_prompt = (int32_t)n;

@@ -45,6 +45,14 @@ void fa_stops_close(fa_stops *s) {
     *s = (fa_stops){0};
 }
 
+/* Whether the byte comes before what is matched. */
+static bool is_before(fa_stops *s, char byte) {
+    if (!s->behind) return false;
+    s->passed = byte == s->behind[s->passed] ? s->passed + 1 : byte == s->behind[0];
+    if (!s->behind[s->passed]) s->behind = NULL;
+    return true;
+}
+
 /* Feeds one byte to one text; true when the text is complete. A complete text never goes on: the stream ends with it. */
 static bool advance(fa_stop_text *t, char byte) {
     int32_t k = t->matched;
@@ -57,6 +65,10 @@ size_t fa_stops_feed(fa_stops *s, const char *bytes, size_t n, char *out, bool *
     size_t written = 0;
     for (size_t b = 0; b < n && !*stop; b++) {
         int32_t complete = 0, longest = 0, holder = 0;
+        if (is_before(s, bytes[b])) {
+            out[written++] = bytes[b];
+            continue;
+        }
         for (int32_t i = 0; i < s->n; i++) {
             fa_stop_text *t = &s->text[i];
             if (advance(t, bytes[b]) && t->length > complete) complete = t->length;

@@ -20,6 +20,9 @@ typedef struct fa_stop_text {
 typedef struct fa_stops {
     fa_stop_text *text; /* [n] in one block with their bytes and tables */
     int32_t n, longest;
+    const char *
+        behind; /* nothing is matched until this, which begins with a byte that is nowhere else in it, has passed; NULL: passed */
+    int32_t passed;       /* bytes of it */
     int32_t holder, held; /* the stream's last `held` bytes are the beginning of text[holder] and not out yet */
 } fa_stops;
 

@@ -27,6 +27,15 @@ static int32_t text(maker *m, const char *t, int32_t next) {
 
 /* --- free text ---------------------------------------------------------------------------------------------------------- */
 
+/* Any text, then `next`. */
+static int32_t any_text(maker *m, int32_t next) {
+    fa_grammar *g = m->g;
+    int32_t loop = fa_node_loop(g, next);
+    int32_t more = fa_node_range(g, 0, 255, loop);
+    fa_node_close(g, loop, fa_node_either(g, more, fa_node_marker(g, -1, loop)));
+    return loop;
+}
+
 /* Any text up to and with `mark`, which is written as bytes: the automaton of Knuth, Morris and Pratt (1977), whose state i has seen
  * the first i bytes of the mark. `may_end`: the answer may end before it. */
 static int32_t until_text(maker *m, const char *mark, bool may_end, int32_t next) {
@@ -55,14 +64,9 @@ static int32_t until_text(maker *m, const char *mark, bool may_end, int32_t next
 
 /* Any text up to and with the mark, a token `id` or, where it is -1, a text. */
 static int32_t until(maker *m, const char *mark, int32_t id, bool may_end, int32_t next) {
-    fa_grammar *g = m->g;
     if (id < 0) return until_text(m, mark, may_end, next);
-    int32_t ways = fa_node_marker(g, id, next);
-    if (may_end) ways = fa_node_either(g, ways, fa_node_end(g));
-    int32_t loop = fa_node_loop(g, ways);
-    int32_t more = fa_node_range(g, 0, 255, loop);
-    fa_node_close(g, loop, fa_node_either(g, more, fa_node_marker(g, -1, loop)));
-    return loop;
+    int32_t ways = fa_node_marker(m->g, id, next);
+    return any_text(m, may_end ? fa_node_either(m->g, ways, fa_node_end(m->g)) : ways);
 }
 
 /* --- tool calls ----------------------------------------------------------------------------------------------------------- */
@@ -160,6 +164,7 @@ static fa_status answer(maker *m, int32_t *out) {
             called = until(m, fa_tool_mark_text[FA_TOOL_CALLS_BEGIN], id, true, called);
     }
     *out = fa_node_either(m->g, json, called);
+    if (spec->prefix) *out = text(m, spec->prefix, any_text(m, end));
     if (!spec->thinking) return FA_OK;
     int32_t id = fa_tokenizer_find(m->vocabulary->tokenizer, think_end);
     if (id >= 0 && !fa_tokenizer_is_added(m->vocabulary->tokenizer, id)) id = -1;
@@ -184,6 +189,8 @@ fa_status fa_answer_grammar(fa_grammar *g, const fa_constraint_spec *spec, const
         return fa_fail(e, FA_EUNSUPPORTED, "tools: the chat template of this model has no tool calls");
     if ((spec->tool || spec->tool_required) && !spec->tools)
         return fa_fail(e, FA_EINVAL, "tools: none are given to call");
+    if (spec->prefix && (spec->json_schema || spec->tools))
+        return fa_fail(e, FA_EINVAL, "prefix: not together with a schema or tools");
     fa_status s = parse("json_schema", spec->json_schema, &m.schema, e);
     if (!s) s = parse("tools", spec->tools, &m.tools, e);
     if (!s) s = fa_schema_builder_open(&m.schemas, g, e);

@@ -23,7 +23,7 @@ struct fa_constraint {
 };
 
 bool fa_constraint_wanted(const fa_constraint_spec *s) {
-    return s->json_schema || s->tools || s->tool || s->tool_required;
+    return s->json_schema || s->tools || s->tool || s->tool_required || s->prefix;
 }
 
 static void forget(fa_constraint *c) {

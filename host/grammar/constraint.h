@@ -14,6 +14,7 @@ typedef struct fa_constraint_spec {
     const char *tool;   /* the only one that may be called, and must be; NULL: any of them */
     bool tool_required; /* at least one call, and nothing else */
     bool single_call;   /* at most one call */
+    const char *prefix; /* NULL: none; else any text that begins so; beside nothing but `thinking` */
     bool thinking;      /* the answer begins inside <think>: all this holds behind </think> */
 } fa_constraint_spec;
 

@@ -86,7 +86,7 @@ static void greet(fa_exchange *x, fa_choice *c) {
 }
 
 static void send_chat(fa_exchange *x, fa_choice *c) {
-    if (c->reasoning.n || c->content.n) greet(x, c);
+    if (c->reasoning.n || c->content.n || x->job->hides) greet(x, c);
     if (c->reasoning.n)
         send_delta(x, c, json_pack("{s:o, s:n}", "reasoning_content", text_of(&c->reasoning), "content"), NULL);
     c->reasoning.n = 0;
@@ -136,6 +136,15 @@ static void send_call(fa_exchange *x, fa_choice *c, json_t *delta) {
     send_delta(x, c, delta, NULL);
 }
 
+/* What the client wrote itself, or does not see, is taken off again; `before`: bytes of the content that are its own. */
+static void hide(const fa_job *j, fa_choice *c, size_t before) {
+    size_t more = c->content.n - before, off = more < c->prefix_left ? more : c->prefix_left;
+    if (off) memmove(c->content.data + before, c->content.data + before + off, more - off);
+    c->content.n -= off;
+    c->prefix_left -= off;
+    if (j->hides) c->reasoning.n = 0;
+}
+
 /* Text through the split of reasoning, and behind it through the parser of calls. */
 static fa_status feed(fa_exchange *x, fa_choice *c, int32_t id, const char *text, size_t n) {
     if (!x->job->tools) return fa_think_feed(&c->think, text, n, &c->reasoning, &c->content);
@@ -179,11 +188,14 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
     const fa_job *j = x->job;
     if (!put_echo(c)) return false;
     c->usage = fathom_session_usage(c->session);
-    bool reasoning = c->think.inside;
+    size_t before = c->content.n;
+    bool reasoning = c->think.inside, in_prefix = c->prefix_left > 0;
     if (feed(x, c, token->id, token->text, token->bytes)) return false;
-    reasoning |= c->think.inside;
+    hide(j, c, before);
+    reasoning |= c->think.inside || (c->think.answer && !c->think.begun); /* and the newlines behind it */
     c->reasoning_tokens += reasoning;
-    if (j->logprobs && is_part(c, token) && !keep_logprob(x, c, token, reasoning)) return false;
+    bool shown = reasoning ? !j->hides : !in_prefix || c->content.n > before;
+    if (j->logprobs && shown && is_part(c, token) && !keep_logprob(x, c, token, reasoning)) return false;
     if (j->stream && j->chat) send_chat(x, c);
     if (j->stream && !j->chat) send_completion(x, c, NULL);
     return true;
@@ -191,7 +203,9 @@ bool fa_answer_token(fa_exchange *x, fa_choice *c, const fathom_token *token) {
 
 bool fa_answer_end(fa_exchange *x, fa_choice *c, const char *rest) {
     const fa_job *j = x->job;
+    size_t before = c->content.n;
     if (!put_echo(c) || feed(x, c, -1, rest, strlen(rest)) || feed_end(x, c)) return false;
+    hide(j, c, before);
     if (!j->stream) return true;
     if (!j->chat) {
         send_completion(x, c, finish_reason(c));

@@ -55,14 +55,28 @@ static bool take_logprobs(fa_job *j, const chat_request *r, fa_problem *p) {
     return true;
 }
 
-static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, const json_t *tools, bool reasons,
+/* The text that the answer must begin with. */
+static bool take_prefix(fa_job *j, const json_t *prefix, fa_problem *p) {
+    if (!prefix) return true;
+    if (strlen(json_string_value(prefix)) != json_string_length(prefix))
+        return fa_problem_set(p, FA_ERROR_MALFORMED, "messages", "messages: a prefix has no zero bytes");
+    if (j->sampling.json_schema || j->sampling.tools)
+        return fa_problem_set(
+            p, FA_ERROR_UNSUPPORTED, "messages",
+            "messages: this model thinks before it goes on from a prefix; then neither response_format "
+            "nor tools can be had");
+    j->sampling.prefix = j->prefix = strdup(json_string_value(prefix));
+    return j->prefix || fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+}
+
+static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, const json_t *tools, bool shows,
                         fa_problem *p) {
-    fa_conversation c = {.family = x->server->models.family, .tools = tools, .reasons = reasons, .beta = x->beta};
+    fa_conversation c = {.family = x->server->models.family, .tools = tools, .reasons = shows, .beta = x->beta};
     fa_ids ids = {0};
     bool ok =
         fa_messages_read(&c, r->messages, p) && fa_messages_encode(&c, fa_engine_tokenizer(x->server->engine), &ids, p);
-    j->reasons = reasons;
     j->inside = j->sampling.thinking = c.inside;
+    ok = ok && take_prefix(j, c.prefix, p);
     fa_messages_free(&c);
     j->prompts = ok ? calloc(1, sizeof *j->prompts) : NULL;
     if (!j->prompts) {
@@ -81,15 +95,15 @@ static bool take(fa_exchange *x, fa_job *j, fa_problem *p) {
     if (!x->server->models.family)
         return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "model",
                               "model: %s has no chat template that is known; use completions", profile->name);
-    bool reasons = profile->reasons;
+    bool shows = profile->reasons, only = fa_chat_starts_in_think(x->server->models.family);
     const json_t *tools;
     j->model = profile->name;
-    if (!take_thinking(r.thinking, &reasons, p)) return false;
-    if (!fa_request_take(j, &r.common, reasons && fa_chat_starts_in_think(x->server->models.family), p)) return false;
-    /* a model that thinks all the same, behind the empty reasoning it was given, ends there: its tag is no answer */
-    if (!reasons && fa_chat_starts_in_think(x->server->models.family)) j->stops[j->sampling.n_stop++] = "</think>";
+    if (!take_thinking(r.thinking, &shows, p)) return false;
+    j->reasons = shows || only;
+    j->hides = only && !shows;
+    if (!fa_request_take(j, &r.common, only, p)) return false;
     if (!fa_form_take(j, &r.form, &tools, p) || !take_logprobs(j, &r, p)) return false;
-    if (!make_prompt(x, j, &r, tools, reasons, p)) return false;
+    if (!make_prompt(x, j, &r, tools, shows, p)) return false;
     return fa_job_make_choices(j, r.common.n, fa_engine_tokenizer(x->server->engine)) ||
            fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
 }

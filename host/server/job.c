@@ -1,6 +1,7 @@
 #include "host/server/job.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void fa_job_free(fa_job *j) {
     if (!j) return;
@@ -21,6 +22,7 @@ void fa_job_free(fa_job *j) {
     free(j->prompts);
     free(j->schema);
     free(j->tools);
+    free(j->prefix);
     json_decref(j->body);
     free(j);
 }
@@ -33,6 +35,8 @@ bool fa_job_make_choices(fa_job *j, int64_t n, const fa_tokenizer *t) {
     for (size_t i = 0; i < j->n_choices; i++) {
         j->choices[i].prompt = &j->prompts[i / each];
         j->choices[i].think = (fa_think){.inside = j->inside, .answer = !j->reasons, .begun = !j->reasons};
+        /* newlines behind the reasoning are no part of the answer */
+        if (j->prefix) j->choices[i].prefix_left = strlen(j->prefix) - strspn(j->prefix, "\n");
         if (j->tools) fa_tool_parser_open(&j->choices[i].parser, t);
     }
     return true;

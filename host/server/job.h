@@ -24,6 +24,7 @@ typedef struct fa_choice {
     fa_tool_parser parser;                 /* of a request with tools */
     json_t *calls;                         /* of a whole answer: the API's tool_calls, or NULL */
     json_t *reasoning_logprobs, *logprobs; /* in step with them, or NULL: arrays, of a completion its columns */
+    size_t prefix_left;                    /* bytes of job's prefix that are still to come, and not to be shown */
     bool greeted;                          /* a stream's first event, which names the role, is out */
     int32_t reasoning_tokens;
     bool echoed;     /* what the answer begins with of its prompt is in `content` */
@@ -43,13 +44,14 @@ typedef struct fa_job {
     bool chat;    /* else a completion */
     bool stream, include_usage;
     bool reasons; /* an answer may begin with reasoning, which is told apart */
+    bool hides;   /* and not shown */
     bool inside;  /* the prompt ends inside <think> */
     bool logprobs;
     const char *model; /* as the request named it */
     int64_t created;   /* s since 1970 */
     fathom_sampling sampling;
-    char *schema, *tools;                /* JSON texts of the sampling, or NULL */
-    const char *stops[FA_JOB_STOPS + 1]; /* the request's, and one of ours */
+    char *schema, *tools, *prefix; /* texts of the sampling, or NULL */
+    const char *stops[FA_JOB_STOPS];
     fa_job_prompt *prompts;
     size_t n_prompts;
     fa_choice *choices; /* [n_choices]: n for each prompt, in the order of prompts */

@@ -137,17 +137,18 @@ static bool ends_in_think(const fa_text *t) {
     return t->n >= sizeof tag - 1 && !memcmp(t->data + t->n - (sizeof tag - 1), tag, sizeof tag - 1);
 }
 
-/* What follows the template: the end of an empty or given reasoning, and the beginning of the answer. */
+/* What follows the template: a reasoning that was given, and the beginning of the answer. */
 static fa_status put_beginning(fa_conversation *c, fa_prompt *out) {
     fa_status s = FA_OK;
     bool thinks = ends_in_think(&out->text), reasoned = c->continues && json_string_length(c->reasoning) > 0;
     bool answered = c->continues && json_string_length(c->content) > 0;
-    c->inside = thinks && c->reasons;
+    c->inside = thinks && !(reasoned && answered);
     if (thinks && reasoned) s = put_literal(out, c->reasoning);
-    if (thinks && (!c->reasons || answered)) {
-        c->inside = false;
-        if (!s) s = put(out, "\n</think>\n\n");
+    if (c->inside) {
+        c->prefix = answered ? c->content : NULL;
+        return s;
     }
+    if (!s && thinks) s = put(out, "\n</think>\n\n");
     return !s && answered ? put_literal(out, c->content) : s;
 }
 

@@ -16,7 +16,8 @@ const fa_chat_family *fa_chat_find(const char *name);
 /* NULL after the last one. */
 const fa_chat_family *fa_chat_at(int i);
 const char *fa_chat_name(const fa_chat_family *f);
-/* True when the assistant's turn starts inside <think> (the template ends in "<think>\n"). */
+/* True when the assistant's turn starts inside <think> (the template ends in "<think>\n") and has no switch for it, as R1's: a model
+ * that never saw an answer without reasoning, so one that only reasons. Templates with a switch (V3.1's `thinking`) are no family here. */
 bool fa_chat_starts_in_think(const fa_chat_family *f);
 /* True when the text itself begins as the model expects, with the BOS where there is one, so that encoding it must not add the tokenizer's prefix. */
 bool fa_chat_prints_bos(const fa_chat_family *f);

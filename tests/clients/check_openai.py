@@ -125,6 +125,41 @@ def _():
     expect(getattr(ask().choices[0].message, "reasoning_content", None) is None)
 
 
+@check("a chat profile of a model that only reasons thinks unseen")
+def _():
+    chat, reasoner = ask(), ask("deepseek-reasoner")
+    expect(content(chat) == content(reasoner) and "3196" in content(chat), chat, reasoner)
+    expect(chat.usage.completion_tokens == reasoner.usage.completion_tokens, chat.usage, reasoner.usage)
+    expect(chat.usage.completion_tokens_details.reasoning_tokens == reasoner.usage.completion_tokens_details.reasoning_tokens > 20, chat.usage)
+
+
+@check("a stream that thinks unseen begins before its answer, and has no reasoning")
+def _():
+    chunks = list(ask(stream=True, logprobs=True))
+    first = chunks[0].choices[0].delta
+    expect(first.role == "assistant" and first.content == "", chunks[0])
+    expect(not any(getattr(c.delta, "reasoning_content", None) for chunk in chunks for c in chunk.choices), chunks)
+    expect(joined(chunks) == content(ask()))
+    named = [t.token for chunk in chunks for c in chunk.choices if c.logprobs for t in c.logprobs.content or []]
+    expect("".join(named) == content(ask()), named)
+
+
+@check("max_tokens counts the reasoning that is not shown")
+def _():
+    a = ask(max_tokens=10)
+    expect(content(a) == "" and a.choices[0].finish_reason == "length", a)
+    expect(a.usage.completion_tokens == a.usage.completion_tokens_details.reasoning_tokens == 10, a.usage)
+
+
+@check("a stop text inside the reasoning ends nothing")
+def _():
+    m = ask("deepseek-reasoner").choices[0].message
+    word = m.reasoning_content.split()[1]
+    expect(len(word) > 1 and word not in m.content, m)
+    for model in ("deepseek-chat", "deepseek-reasoner"):
+        expect(content(ask(model, stop=word)) == m.content, model, word)
+
+
 @check("thinking can be switched off for a reasoning profile")
 def _():
     m = ask("deepseek-reasoner", extra_body={"thinking": {"type": "disabled"}}).choices[0].message
@@ -160,8 +195,9 @@ def _():
 
 @check("the same seed gives the same text, another one another")
 def _():
-    one, two = (content(ask(seed=5, temperature=2, top_p=1, max_tokens=20)) for _ in range(2))
-    others = {content(ask(seed=s, temperature=2, top_p=1, max_tokens=20)) for s in (6, 7, 8)}
+    thought = lambda seed: ask("deepseek-reasoner", seed=seed, temperature=2, top_p=1, max_tokens=20).choices[0].message.reasoning_content
+    one, two = thought(5), thought(5)
+    others = {thought(s) for s in (6, 7, 8)}
     expect(one == two and others != {one}, one, two, others)
 
 
@@ -189,14 +225,13 @@ def _():
 
 @check("a stop text ends the answer")
 def _():
-    a = ask("deepseek-reasoner", stop="boxed")
-    expect(a.choices[0].finish_reason == "stop" and "answer" in content(a) and "boxed" not in content(a), a)
+    a = ask(stop="boxed")
+    expect(a.choices[0].finish_reason == "stop" and "boxed" not in content(a), a)
 
 
 @check("the first of several stop texts counts")
 def _():
-    a = ask("deepseek-reasoner", stop=["boxed", " is"])
-    expect(content(a) == "The answer", a)
+    expect(content(ask(stop=["boxed", " is"])) == "The answer", content(ask(stop=["boxed", " is"])))
 
 
 @check("a system message is taken")
@@ -392,7 +427,7 @@ def arguments(call):
 
 @check("a required tool is called with arguments that fit")
 def _():
-    a = ask(tools=[ADD], tool_choice="required", parallel_tool_calls=False)
+    a = ask(tools=[ADD], tool_choice="required", parallel_tool_calls=False)  # the model learned no tools: of several calls it finds no end
     expect(a.choices[0].finish_reason == "tool_calls", a)
     for call in a.choices[0].message.tool_calls:
         expect(call.type == "function" and call.function.name == "add" and call.id, call)
@@ -423,10 +458,14 @@ def _():
     expect(m.content or m.tool_calls, m)
 
 
-@check("a reasoning profile calls behind its reasoning")
+@check("a reasoning profile thinks, then calls")
 def _():
-    m = ask("deepseek-reasoner", tools=[ADD], tool_choice="required", parallel_tool_calls=False, max_tokens=700).choices[0].message
-    expect(arguments(m.tool_calls[0]) and "think>" not in str(m), m)
+    question = [{"role": "user", "content": "What is 347 + 268?"}]
+    more = {"messages": question, "tools": [ADD], "tool_choice": "required", "parallel_tool_calls": False, "max_tokens": 700}
+    m = ask("deepseek-reasoner", **more).choices[0].message
+    expect(m.reasoning_content and arguments(m.tool_calls[0]) and "think>" not in str(m), m)
+    hidden = ask(**more).choices[0].message
+    expect(not hasattr(hidden, "reasoning_content") and arguments(hidden.tool_calls[0]) == arguments(m.tool_calls[0]), hidden)
 
 
 @check("a streamed call joins to the whole one")
@@ -648,9 +687,35 @@ def _():
 
 @check("a prefix is continued under /beta")
 def _():
-    m = QUESTION + [{"role": "assistant", "content": "The answer is \\boxed{", "prefix": True}]
-    a = beta.chat.completions.create(model="deepseek-chat", messages=m, temperature=0, max_tokens=50)
-    expect(content(a)[0].isdigit() and "}" in content(a) and "answer" not in content(a), a)
+    whole = content(ask())
+    m = QUESTION + [{"role": "assistant", "content": whole[: whole.index("{") + 1], "prefix": True}]
+    a = beta.chat.completions.create(model="deepseek-chat", messages=m, temperature=0, max_tokens=300, logprobs=True)
+    expect(content(a) == whole[whole.index("{") + 1 :], content(a), whole)
+    expect("".join(t.token for t in a.choices[0].logprobs.content) == content(a), a)
+    a = beta.chat.completions.create(model="deepseek-reasoner", messages=m, temperature=0, max_tokens=300, stream=True)
+    expect(joined(a) == whole[whole.index("{") + 1 :])
+
+
+@check("a prefix that the model would not write is continued too")
+def _():
+    m = QUESTION + [{"role": "assistant", "content": "\nIt is \u00fc and \\boxed{", "prefix": True}]
+    a = beta.chat.completions.create(model="deepseek-chat", messages=m, temperature=0, max_tokens=300, stop="}")
+    expect(content(a) and "boxed" not in content(a), a)
+
+
+@check("a prefix behind a reasoning that is sent too needs no other")
+def _():
+    thought = ask("deepseek-reasoner").choices[0].message
+    at = thought.content.index("{") + 1
+    m = QUESTION + [{"role": "assistant", "content": thought.content[:at], "reasoning_content": thought.reasoning_content, "prefix": True}]
+    a = beta.chat.completions.create(model="deepseek-reasoner", messages=m, temperature=0, max_tokens=300)
+    expect(content(a) == thought.content[at:] and a.usage.completion_tokens_details.reasoning_tokens == 0, a, thought)
+
+
+@check("a prefix is refused beside a schema, as the reasoning comes first")
+def _():
+    m = QUESTION + [{"role": "assistant", "content": "x", "prefix": True}]
+    raises(openai.BadRequestError, lambda: beta.chat.completions.create(model="deepseek-chat", messages=m, response_format=SCHEMA), param="messages")
 
 
 # --- errors -------------------------------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ static void a_stop_text_ends_the_answer_and_does_not_come_out(void *arg) {
     json_t *whole;
     (void)arg;
     check_response r = check_post(&server, "/chat/completions", NULL,
-                                  with(question("deepseek-reasoner"), "stop", json_pack("[s]", "boxed")));
+                                  with(question("deepseek-chat"), "stop", json_pack("[s]", "boxed")));
     const json_t *choice = choice_of(&r, &whole);
     const char *content = json_string_value(json_object_get(json_object_get(choice, "message"), "content"));
     CHECK(!strstr(content, "boxed") && strstr(content, "answer"), "%s", content);
@@ -157,21 +157,44 @@ static void logprobs_name_every_token_of_the_answer(void *arg) {
 }
 
 static void a_prefix_is_continued(void *arg) {
-    json_t *whole;
+    json_t *whole, *rest;
     (void)arg;
+    check_response plain = check_post(&server, "/chat/completions", NULL, question("deepseek-chat"));
+    const char *answer =
+        json_string_value(json_object_get(json_object_get(choice_of(&plain, &whole), "message"), "content"));
+    const char *cut = strchr(answer, '{');
+    CHECK(cut++, "%s", answer);
     json_t *body = question("deepseek-chat");
     json_array_append_new(
         json_object_get(body, "messages"),
-        json_pack("{s:s, s:s, s:b}", "role", "assistant", "content", "The answer is \\boxed{", "prefix", 1));
+        json_pack("{s:s, s:s%, s:b}", "role", "assistant", "content", answer, (size_t)(cut - answer), "prefix", 1));
     check_response r = check_post(&server, "/v1/chat/completions", NULL, json_deep_copy(body));
     CHECK(r.status == 400 && strstr(r.body, "/beta"), "%d %s", r.status, r.body);
     check_response_free(&r);
     r = check_post(&server, "/beta/chat/completions", NULL, body);
+    const char *content =
+        json_string_value(json_object_get(json_object_get(choice_of(&r, &rest), "message"), "content"));
+    CHECK(!strcmp(content, cut), "'%s' does not continue '%s'", content, answer);
+    json_decref(whole);
+    json_decref(rest);
+    check_response_free(&plain);
+    check_response_free(&r);
+}
+
+static void the_student_thinks_unseen_too(void *arg) {
+    check_server small;
+    json_t *whole;
+    (void)arg;
+    check_server_start(&small, "--threads 1 --model models/fathom-r1-mini-student");
+    check_response r = check_post(&small, "/chat/completions", NULL,
+                                  with(check_chat("deepseek-chat", "What is 7 + 8?"), "temperature", json_integer(0)));
     const json_t *message = json_object_get(choice_of(&r, &whole), "message");
     const char *content = json_string_value(json_object_get(message, "content"));
-    CHECK(strchr("0123456789", content[0]) && strchr(content, '}') && !strstr(content, "answer"), "'%s'", content);
+    CHECK(strstr(content, "15") && !strstr(content, "think>") && !json_object_get(message, "reasoning_content"), "%s",
+          r.body);
     json_decref(whole);
     check_response_free(&r);
+    CHECK(check_server_stop(&small) == 0);
 }
 
 static void completions_continue_and_echo(void *arg) {
@@ -319,6 +342,7 @@ int main(int argc, char **argv) {
         {"a stop text ends the answer and does not come out", a_stop_text_ends_the_answer_and_does_not_come_out, NULL},
         {"logprobs name every token of the answer", logprobs_name_every_token_of_the_answer, NULL},
         {"a prefix is continued, under /beta", a_prefix_is_continued, NULL},
+        {"the student thinks unseen too", the_student_thinks_unseen_too, NULL},
         {"echo with logprobs scores the prompt, the same alone and in company",
          echo_with_logprobs_scores_the_prompt_the_same_alone_and_in_company, NULL},
         {"completions continue, echo and take several prompts", completions_continue_and_echo, NULL},

@@ -6,10 +6,12 @@
 #include "tests/lib/check.h"
 
 /* Feeds `text` in pieces of `piece` bytes; returns what came out in `out`, with what was held at the end behind it. */
-static bool run_stream(const char *const *stops, int32_t n, const char *text, size_t piece, char *out) {
+static bool run_stream(const char *const *stops, int32_t n, const char *behind, const char *text, size_t piece,
+                       char *out) {
     fa_stops s;
     fa_error e = {0};
     CHECK_OK(fa_stops_open(&s, stops, n, &e), &e);
+    s.behind = behind;
     size_t length = strlen(text), written = 0, held;
     bool stop = false;
     for (size_t at = 0; at < length && !stop; at += piece) {
@@ -69,8 +71,28 @@ static void stop_texts_end_the_stream_wherever_it_is_cut(void *arg) {
         while (n < 4 && table[c].stops[n]) n++;
         for (size_t piece = 1; piece < 9; piece++) {
             char out[200];
-            bool stop = run_stream(table[c].stops, n, table[c].text, piece, out);
+            bool stop = run_stream(table[c].stops, n, NULL, table[c].text, piece, out);
             CHECK(stop == table[c].stop && !strcmp(out, table[c].out), "case %zu, pieces of %zu: '%s'", c, piece, out);
+        }
+    }
+}
+
+static void nothing_stops_before_what_must_pass(void *arg) {
+    (void)arg;
+    static const struct {
+        const char *stop, *text, *out;
+        bool stops;
+    } table[] = {
+        {"END", "END</END></think>aENDb", "END</END></think>a", true},
+        {"END", "a<</think></think>END", "a<</think></think>", true},
+        {"k>E", "a</think>Ek>E", "a</think>E", true},
+        {"END", "END</thinkEND", "END</thinkEND", false},
+    };
+    for (size_t c = 0; c < sizeof table / sizeof *table; c++) {
+        for (size_t piece = 1; piece < 9; piece++) {
+            char out[200];
+            bool stop = run_stream(&table[c].stop, 1, "</think>", table[c].text, piece, out);
+            CHECK(stop == table[c].stops && !strcmp(out, table[c].out), "case %zu, pieces of %zu: '%s'", c, piece, out);
         }
     }
 }
@@ -90,7 +112,7 @@ static void random_texts_stop_where_a_search_says(void *arg) {
             stop[k][length] = 0;
         }
         bool want = plain_stop(stops, 3, text, expected);
-        bool got = run_stream(stops, 3, text, 1 + check_u64(&rng) % 5, out);
+        bool got = run_stream(stops, 3, NULL, text, 1 + check_u64(&rng) % 5, out);
         CHECK(got == want && !strcmp(out, expected), "text %s, stops %s %s %s: %d '%s', expected %d '%s'", text,
               stop[0], stop[1], stop[2], got, out, want, expected);
     }
@@ -126,6 +148,7 @@ static void bad_stop_texts_are_errors(void *arg) {
 
 static const check_case cases[] = {
     {"stop texts end the stream wherever it is cut", stop_texts_end_the_stream_wherever_it_is_cut, NULL},
+    {"nothing stops before what must pass", nothing_stops_before_what_must_pass, NULL},
     {"random texts stop where a search says", random_texts_stop_where_a_search_says, NULL},
     {"nothing is held longer than needed", nothing_is_held_longer_than_needed, NULL},
     {"bad stop texts are errors", bad_stop_texts_are_errors, NULL},
