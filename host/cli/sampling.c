@@ -44,7 +44,8 @@ enum { N_ROWS = sizeof rows / sizeof *rows };
 
 static const struct argp_option options[] = {
 #define OPTION(name, key, kind, field, min, max, value, help) {name, key, value, 0, help, 0},
-    ROWS(OPTION){"stop", KEY_STOP, "TEXT", 0, "End where this text would come in the answer; may be given several times", 0},
+    ROWS(OPTION){"stop", KEY_STOP, "TEXT", 0,
+                 "End where this text would come in the answer; may be given several times", 0},
     {"ignore-eos", KEY_IGNORE_EOS, NULL, 0, "Go on after the end-of-sequence token", 0},
     {0},
 };
