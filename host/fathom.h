@@ -10,7 +10,11 @@
  *
  * Every fallible function returns a fathom_status and fills an error text. Nothing here exits or prints. One thread at a
  * time may use an engine and its sessions, but for fathom_session_cancel, which any thread may call; separate
- * engines are independent. */
+ * engines are independent.
+ *
+ * A program runs with a later library than it was built with: structures only grow at their end, and the functions with _sized in their
+ * names, which those without call, are told the `size` that the caller knows. What a caller does not know is zero going in and left out coming
+ * back; a field that the library does not know must be zero (FATHOM_EINVAL). From other languages call the _sized ones. */
 #ifndef FATHOM_H
 #define FATHOM_H
 
@@ -77,7 +81,11 @@ typedef struct fathom_options {
 } fathom_options;
 
 /* FATHOM_ENOMEM names the sum, before it is taken, when cache and tables exceed this machine's memory. */
-FATHOM_API fathom_status fathom_engine_open(fathom_engine **out, const fathom_options *options, fathom_error *e);
+FATHOM_API fathom_status fathom_engine_open_sized(fathom_engine **out, const fathom_options *options, size_t size,
+                                                  fathom_error *e);
+static inline fathom_status fathom_engine_open(fathom_engine **out, const fathom_options *options, fathom_error *e) {
+    return fathom_engine_open_sized(out, options, sizeof *options, e);
+}
 /* Closes its sessions too; NULL allowed. */
 FATHOM_API void fathom_engine_close(fathom_engine *engine);
 
@@ -91,7 +99,10 @@ typedef struct fathom_info {
     int64_t parameters;
     int64_t file_bytes, cache_bytes, cache_bytes_per_token, other_bytes;
 } fathom_info;
-FATHOM_API void fathom_engine_info(const fathom_engine *engine, fathom_info *info);
+FATHOM_API void fathom_engine_info_sized(const fathom_engine *engine, fathom_info *info, size_t size);
+static inline void fathom_engine_info(const fathom_engine *engine, fathom_info *info) {
+    fathom_engine_info_sized(engine, info, sizeof *info);
+}
 
 /* What the board of the engine's backend did since opening: by its own clock, which a simulator models. */
 typedef struct fathom_device {
@@ -105,7 +116,10 @@ typedef struct fathom_device {
     int64_t card_used_bytes, card_bytes;
 } fathom_device;
 /* False where the backend has no board. */
-FATHOM_API bool fathom_engine_device(const fathom_engine *engine, fathom_device *device);
+FATHOM_API bool fathom_engine_device_sized(const fathom_engine *engine, fathom_device *device, size_t size);
+static inline bool fathom_engine_device(const fathom_engine *engine, fathom_device *device) {
+    return fathom_engine_device_sized(engine, device, sizeof *device);
+}
 /* Writes what the board did so far as a Chrome trace-event file. FATHOM_EUNSUPPORTED without a board, FATHOM_EINVAL unless the
  * engine was opened with `timeline`, FATHOM_EIO. */
 FATHOM_API fathom_status fathom_engine_timeline(fathom_engine *engine, const char *path, fathom_error *e);
@@ -179,8 +193,12 @@ FATHOM_API void fathom_session_close(fathom_session *s);
 /* Starts an answer to the whole prompt `ids`; what the cache already holds of it is not computed again. An answer in progress
  * is abandoned. Everything is copied; sampling NULL: greedy. FATHOM_EINVAL names the id or field that is out of range,
  * FATHOM_ELIMIT says that the prompt is longer than the context; after an error the session is as it was. */
-FATHOM_API fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n,
-                                               const fathom_sampling *sampling, fathom_error *e);
+FATHOM_API fathom_status fathom_session_prompt_sized(fathom_session *s, const int32_t *ids, size_t n,
+                                                     const fathom_sampling *sampling, size_t size, fathom_error *e);
+static inline fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n,
+                                                  const fathom_sampling *sampling, fathom_error *e) {
+    return fathom_session_prompt_sized(s, ids, n, sampling, sizeof *sampling, e);
+}
 
 /* A picture from the bytes of a PNG, JPEG or WebP file; `name` is for error texts. May be called in any thread while the engine is open, and so may
  * closing it; it stays while sessions use it. FATHOM_EUNSUPPORTED: the model does not look at pictures. FATHOM_EFORMAT, FATHOM_ELIMIT:
@@ -213,10 +231,16 @@ typedef struct fathom_token {
 
 /* The next token that the session has made and the caller has not seen; false when there is none at the moment. The token
  * that ends an answer (end-of-sequence, stop id) comes too, without text. */
-FATHOM_API bool fathom_session_next(fathom_session *s, fathom_token *token);
+FATHOM_API bool fathom_session_next_sized(fathom_session *s, fathom_token *token, size_t size);
+static inline bool fathom_session_next(fathom_session *s, fathom_token *token) {
+    return fathom_session_next_sized(s, token, sizeof *token);
+}
 /* The next of the prompt's tokens that were asked for by score_from, with its log-probability and alternatives, without text; false
  * when there is none at the moment. They come in the prompt's order, before the answer; a session whose caller leaves them waits. */
-FATHOM_API bool fathom_session_scored(fathom_session *s, fathom_token *token);
+FATHOM_API bool fathom_session_scored_sized(fathom_session *s, fathom_token *token, size_t size);
+static inline bool fathom_session_scored(fathom_session *s, fathom_token *token) {
+    return fathom_session_scored_sized(s, token, sizeof *token);
+}
 FATHOM_API fathom_finish fathom_session_finish(const fathom_session *s);
 /* After the end: text that was held back for a stop text or an unfinished character, to be shown after the last token; a view,
  * until the next prompt; may be "". */
@@ -230,7 +254,12 @@ typedef struct fathom_usage {
     int32_t draft_tokens, accepted_tokens; /* guessed ahead; of these, those that proved right */
     int64_t prompt_ns, new_ns;             /* time spent in steps that held its prompt rows; its later rows */
 } fathom_usage;
-FATHOM_API fathom_usage fathom_session_usage(const fathom_session *s);
+FATHOM_API void fathom_session_usage_sized(const fathom_session *s, fathom_usage *usage, size_t size);
+static inline fathom_usage fathom_session_usage(const fathom_session *s) {
+    fathom_usage usage;
+    fathom_session_usage_sized(s, &usage, sizeof usage);
+    return usage;
+}
 
 /* Logits of a prompt, without a session: writes [n, vocabulary] when `all` (for engines opened with logits_all), else those of
  * the last position, [1, vocabulary]. FATHOM_ENUMERIC names the position where a number is not finite. */

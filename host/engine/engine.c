@@ -11,6 +11,7 @@
 #include "host/base/memory.h"
 #include "host/cache/pages.h"
 #include "host/engine/internal.h"
+#include "host/engine/sized.h"
 
 _Static_assert((int)FATHOM_OK == FA_OK && (int)FATHOM_EINVAL == FA_EINVAL && (int)FATHOM_EFORMAT == FA_EFORMAT &&
                    (int)FATHOM_EIO == FA_EIO && (int)FATHOM_ENOMEM == FA_ENOMEM &&
@@ -184,14 +185,18 @@ static char *name_of(const char *path) {
     return strndup(path + begin, end - begin);
 }
 
-fathom_status fathom_engine_open(fathom_engine **out, const fathom_options *options, fathom_error *error) {
+fathom_status fathom_engine_open_sized(fathom_engine **out, const fathom_options *options, size_t size,
+                                       fathom_error *error) {
     fa_error *e = fa_error_of(error);
+    fathom_options known;
     *out = NULL;
+    fa_status bad = fa_sized_in(&known, sizeof known, options, size, "options", e);
+    if (bad) return (fathom_status)bad;
     fathom_engine *g = calloc(1, sizeof *g);
     if (!g) return (fathom_status)fa_fail(e, FA_ENOMEM, "engine: out of memory");
     g->run = fa_model_step;
-    fa_status st = open_parts(g, options, e);
-    if (!st && !(g->name = name_of(options->model))) st = fa_fail(e, FA_ENOMEM, "engine: out of memory");
+    fa_status st = open_parts(g, &known, e);
+    if (!st && !(g->name = name_of(known.model))) st = fa_fail(e, FA_ENOMEM, "engine: out of memory");
     if (st) {
         fathom_engine_close(g);
         return (fathom_status)st;
@@ -223,12 +228,12 @@ static int64_t count_parameters(const fa_tensors *ts) {
     return sum;
 }
 
-void fathom_engine_info(const fathom_engine *g, fathom_info *info) {
+void fathom_engine_info_sized(const fathom_engine *g, fathom_info *info, size_t size) {
     const fa_config *c = &g->setup.config;
     const fa_kv_layout *layout = fa_model_kv_layout(g->model);
     fa_model_memory m = fa_model_get_memory(g->model);
     fa_cache_usage cache = fa_cache_get_usage(g->cache);
-    *info = (fathom_info){
+    fathom_info all = {
         .architecture = c->architecture,
         .model_name = g->name,
         .backend = g->backend->name,
@@ -247,23 +252,25 @@ void fathom_engine_info(const fathom_engine *g, fathom_info *info) {
         .cache_bytes_per_token = layout->page_bytes / FA_PAGE_POSITIONS,
         .other_bytes = m.activations + m.rope + m.backend + m.host + cache.table_bytes + (int64_t)g->arena.used_bytes,
     };
+    fa_sized_out(info, size, &all, sizeof all);
 }
 
-bool fathom_engine_device(const fathom_engine *g, fathom_device *device) {
+bool fathom_engine_device_sized(const fathom_engine *g, fathom_device *device, size_t size) {
     fa_backend_use use;
     if (!g->backend->used || !g->backend->used(g->backend, &use)) return false;
-    *device = (fathom_device){.board = use.board,
-                              .simulated = use.simulated,
-                              .seconds = use.seconds,
-                              .joules = use.joules,
-                              .unit_cycles = use.unit_cycles,
-                              .bank_bytes = use.bank_bytes,
-                              .to_card_bytes = use.to_card,
-                              .from_card_bytes = use.from_card,
-                              .launches = use.launches,
-                              .transfers = use.transfers,
-                              .card_used_bytes = use.card_used,
-                              .card_bytes = use.card_bytes};
+    fathom_device all = {.board = use.board,
+                         .simulated = use.simulated,
+                         .seconds = use.seconds,
+                         .joules = use.joules,
+                         .unit_cycles = use.unit_cycles,
+                         .bank_bytes = use.bank_bytes,
+                         .to_card_bytes = use.to_card,
+                         .from_card_bytes = use.from_card,
+                         .launches = use.launches,
+                         .transfers = use.transfers,
+                         .card_used_bytes = use.card_used,
+                         .card_bytes = use.card_bytes};
+    fa_sized_out(device, size, &all, sizeof all);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/engine/internal.h"
+#include "host/engine/sized.h"
 
 bool fa_score_waits(const fathom_session *s) {
     return s->score_next < s->n_prompt;
@@ -38,8 +39,8 @@ fa_status fa_score_take(const fathom_engine *g, const fa_turn *turn, fa_error *e
     return FA_OK;
 }
 
-bool fathom_session_scored(fathom_session *s, fathom_token *token) {
+bool fathom_session_scored_sized(fathom_session *s, fathom_token *token, size_t size) {
     if (s->n_scored_seen == s->n_scored) return false;
-    *token = s->scored[s->n_scored_seen++];
+    fa_sized_out(token, size, &s->scored[s->n_scored_seen++], sizeof *s->scored);
     return true;
 }

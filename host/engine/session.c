@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/engine/internal.h"
+#include "host/engine/sized.h"
 
 fathom_status fathom_session_open(fathom_engine *g, uint64_t owner, fathom_session **out, fathom_error *error) {
     fa_error *e = fa_error_of(error);
@@ -103,11 +104,13 @@ static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_err
     return FA_OK;
 }
 
-fathom_status fathom_session_prompt(fathom_session *s, const int32_t *ids, size_t n, const fathom_sampling *sampling,
-                                    fathom_error *error) {
+fathom_status fathom_session_prompt_sized(fathom_session *s, const int32_t *ids, size_t n,
+                                          const fathom_sampling *sampling, size_t size, fathom_error *error) {
     fa_error *e = fa_error_of(error);
-    static const fathom_sampling greedy = {0};
-    const fathom_sampling *p = sampling ? sampling : &greedy;
+    fathom_sampling known = {0}; /* greedy */
+    fa_status bad = sampling ? fa_sized_in(&known, sizeof known, sampling, size, "sampling", e) : FA_OK;
+    if (bad) return (fathom_status)bad;
+    const fathom_sampling *p = &known;
     fa_shown *shown = NULL;
     fa_status st = check_prompt(s, ids, n, p, e);
     if (!st) st = fa_pictures_place(s, ids, (int32_t)n, &shown, e);
@@ -209,9 +212,9 @@ void fa_session_fail(fathom_session *s, const fa_error *why) {
     fa_session_end(s, FATHOM_FAILED);
 }
 
-bool fathom_session_next(fathom_session *s, fathom_token *token) {
+bool fathom_session_next_sized(fathom_session *s, fathom_token *token, size_t size) {
     if (s->n_seen == s->n_made) return false;
-    *token = s->made[s->n_seen++];
+    fa_sized_out(token, size, &s->made[s->n_seen++], sizeof *s->made);
     return true;
 }
 
@@ -231,6 +234,6 @@ void fathom_session_cancel(fathom_session *s) {
     atomic_store(&s->cancelled, true);
 }
 
-fathom_usage fathom_session_usage(const fathom_session *s) {
-    return s->usage;
+void fathom_session_usage_sized(const fathom_session *s, fathom_usage *usage, size_t size) {
+    fa_sized_out(usage, size, &s->usage, sizeof s->usage);
 }

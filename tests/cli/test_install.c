@@ -55,7 +55,7 @@ static void only_the_public_names_are_exported(void *arg) {
     (void)arg;
     skip_under_sanitizers();
     check_output o = check_command("nm -D --defined-only \"$FATHOM_BUILD/libfathom.so\" | sed -n 's/.* T //p'");
-    CHECK(o.status == 0 && strstr(o.out, "fathom_engine_open@@FATHOM_1\n"), "%s%s", o.out, o.err);
+    CHECK(o.status == 0 && strstr(o.out, "fathom_engine_open_sized@@FATHOM_1\n"), "%s%s", o.out, o.err);
     for (char *name = strtok(o.out, "\n"); name; name = strtok(NULL, "\n"))
         CHECK(!strncmp(name, "fathom_", 7), "%s is visible", name);
     check_output_free(&o);
@@ -69,6 +69,20 @@ static void every_public_function_is_there(void *arg) {
         "grep -o 'FATHOM_API .*' host/fathom.h | grep -o 'fathom_[a-z_]*(' | tr -d '(' | sort "
         "| comm -23 - /tmp/$$.have; rm /tmp/$$.have");
     CHECK(o.status == 0 && o.out_bytes == 0, "declared, but not in the library:\n%s%s", o.out, o.err);
+    check_output_free(&o);
+}
+
+/* packaging/abi.sh says what is listed */
+static void programs_of_the_last_release_run(void *arg) {
+    (void)arg;
+    skip_under_sanitizers();
+    check_output o = check_command("command -v pahole");
+    int status = o.status;
+    check_output_free(&o);
+    if (status) check_skip("pahole is not installed");
+    o = check_command(
+        "packaging/abi.sh host/fathom.h \"$FATHOM_BUILD/libfathom.so\" | LC_ALL=C comm -13 - packaging/libfathom.abi");
+    CHECK(o.status == 0 && !o.out_bytes, "gone or changed, though the SONAME is the same:\n%s%s", o.out, o.err);
     check_output_free(&o);
 }
 
@@ -88,6 +102,8 @@ int main(int argc, char **argv) {
         {"the installed library compiles and runs", installed_library_compiles_and_runs, NULL},
         {"the shared library shows the public names alone", only_the_public_names_are_exported, NULL},
         {"every function of fathom.h is in the library", every_public_function_is_there, NULL},
+        {"programs that were built with the last release's header run with this library",
+         programs_of_the_last_release_run, NULL},
         {"uninstall removes every file", uninstall_removes_all_files, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
