@@ -71,12 +71,18 @@ static bool take_prefix(fa_job *j, const json_t *prefix, fa_problem *p) {
 
 static bool make_prompt(const fa_exchange *x, fa_job *j, const chat_request *r, const json_t *tools, bool shows,
                         fa_problem *p) {
-    fa_conversation c = {.family = x->server->models.family, .tools = tools, .reasons = shows, .beta = x->beta};
+    fa_conversation c = {.engine = x->server->engine,
+                         .info = &x->server->info,
+                         .family = x->server->models.family,
+                         .tools = tools,
+                         .reasons = shows,
+                         .beta = x->beta};
     fa_ids ids = {0};
-    bool ok =
-        fa_messages_read(&c, r->messages, p) && fa_messages_encode(&c, fa_engine_tokenizer(x->server->engine), &ids, p);
+    bool ok = fa_messages_read(&c, r->messages, p) && fa_messages_encode(&c, &ids, p);
     j->inside = j->sampling.thinking = c.inside;
     ok = ok && take_prefix(j, c.prefix, p);
+    j->pictures = c.pictures;
+    c.pictures = (fa_picture_list){0};
     fa_messages_free(&c);
     j->prompts = ok ? calloc(1, sizeof *j->prompts) : NULL;
     if (!j->prompts) {

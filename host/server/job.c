@@ -18,6 +18,7 @@ void fa_job_free(fa_job *j) {
         free(j->prompts[i].ids);
         fa_echo_close(&j->prompts[i].echo);
     }
+    fa_picture_list_free(&j->pictures);
     free(j->choices);
     free(j->prompts);
     free(j->schema);

@@ -9,6 +9,7 @@
 
 #include "host/fathom.h"
 #include "host/server/echo.h"
+#include "host/server/pictures.h"
 #include "host/text/chat.h"
 #include "host/text/tool_calls.h"
 
@@ -54,7 +55,8 @@ typedef struct fa_job {
     const char *stops[FA_JOB_STOPS];
     fa_job_prompt *prompts;
     size_t n_prompts;
-    fa_choice *choices; /* [n_choices]: n for each prompt, in the order of prompts */
+    fa_picture_list pictures; /* of the prompt of a chat */
+    fa_choice *choices;       /* [n_choices]: n for each prompt, in the order of prompts */
     size_t n_choices;
     int64_t first_ns; /* monotonic, of the first token; 0: none yet */
 } fa_job;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/engine/engine.h"
 #include "host/server/calls.h"
 
 static bool bad(fa_problem *p, size_t i, const char *field, const char *what) {
@@ -13,36 +14,52 @@ static bool bad(fa_problem *p, size_t i, const char *field, const char *what) {
 
 /* --- one message ------------------------------------------------------------------------------------------------------ */
 
-/* An array of {"type": "text", "text": ...}, joined; NULL with a problem. */
-static json_t *join_parts(const json_t *parts, size_t i, fa_problem *p) {
-    fa_text joined = {0};
-    size_t k;
-    json_t *part, *text = NULL;
-    json_array_foreach(parts, k, part) {
-        const char *type = json_string_value(json_object_get(part, "type"));
-        const json_t *t = json_object_get(part, "text");
-        if (!type || strcmp(type, "text") != 0 || !json_is_string(t)) {
-            bad(p, i, ".content", "expected a text or parts of type text; this model takes no pictures");
-            break;
-        }
-        if (fa_text_append(&joined, json_string_value(t), json_string_length(t))) break;
+/* One part of a content: its text to `joined`, a picture to the conversation's; both to `parts`. False with a problem. */
+static bool take_part(fa_conversation *c, const json_t *part, size_t i, size_t k, fa_text *joined, json_t *parts,
+                      fa_problem *p) {
+    const char *type = json_string_value(json_object_get(part, "type"));
+    const json_t *text = json_object_get(part, "text");
+    if (fa_is_picture(part)) {
+        char where[64];
+        snprintf(where, sizeof where, "messages[%zu].content[%zu]", i, k);
+        if (!fa_picture_add(&c->pictures, c->engine, c->info, part, where, p)) return false;
+        if (!json_array_append_new(parts, json_pack("{ss}", "type", "image"))) return true;
+    } else {
+        if (!type || strcmp(type, "text") != 0 || !json_is_string(text))
+            return bad(p, i, ".content", "expected a text, or parts of type text and image_url");
+        bool failed = fa_text_append(joined, json_string_value(text), json_string_length(text)) != FA_OK;
+        if (!failed && !json_array_append_new(parts, json_pack("{sssO}", "type", "text", "text", text))) return true;
     }
-    if (k == json_array_size(parts)) text = json_stringn(joined.data ? joined.data : "", joined.n);
-    if (!text && !p->set) fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
-    fa_text_free(&joined);
-    return text;
+    return fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
 }
 
-static bool copy_content(json_t *to, const json_t *message, size_t i, fa_problem *p) {
-    json_t *content = json_object_get(message, "content");
-    if (!content || json_is_null(content)) return true;
-    json_t *text = json_is_array(content) ? join_parts(content, i, p) : json_incref(content);
-    if (!text) return false;
-    if (!json_is_string(text)) {
-        json_decref(text);
-        return bad(p, i, ".content", "expected a text");
+/* A content of parts: one text, or parts of type text and image where there are pictures; NULL with a problem. */
+static json_t *join_parts(fa_conversation *c, const json_t *given, size_t i, fa_problem *p) {
+    fa_text joined = {0};
+    size_t k, pictures = c->pictures.n;
+    json_t *part, *parts = json_array(), *content = NULL;
+    json_array_foreach(given, k, part) if (!take_part(c, part, i, k, &joined, parts, p)) break;
+    if (k == json_array_size(given))
+        content =
+            c->pictures.n > pictures ? json_incref(parts) : json_stringn(joined.data ? joined.data : "", joined.n);
+    if (!content && !p->set) fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
+    json_decref(parts);
+    fa_text_free(&joined);
+    return content;
+}
+
+static bool copy_content(fa_conversation *c, json_t *to, const json_t *message, size_t i, fa_problem *p) {
+    json_t *given = json_object_get(message, "content");
+    if (!given || json_is_null(given)) return true;
+    json_t *content = json_is_array(given) ? join_parts(c, given, i, p) : json_incref(given);
+    if (!content) return false;
+    const char *role = json_string_value(json_object_get(message, "role"));
+    bool shows = json_is_array(content), may = role && !strcmp(role, "user");
+    if (shows ? !may : !json_is_string(content)) {
+        json_decref(content);
+        return bad(p, i, ".content", shows ? "only a user shows pictures" : "expected a text");
     }
-    return json_object_set_new(to, "content", text) == 0;
+    return json_object_set_new(to, "content", content) == 0;
 }
 
 /* "prefix": true makes the last message, of the assistant, the beginning of the answer. */
@@ -81,7 +98,7 @@ static json_t *copy_message(fa_conversation *c, const json_t *messages, size_t i
     if (role) json_object_set_new(copy, "role", developer ? json_string("system") : json_incref(role));
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
         if (json_object_get(m, kept[k])) json_object_set(copy, kept[k], json_object_get(m, kept[k]));
-    if (take_prefix(c, messages, i, m, p) && check_reasoning(c, m, i, p) && copy_content(copy, m, i, p)) return copy;
+    if (take_prefix(c, messages, i, m, p) && check_reasoning(c, m, i, p) && copy_content(c, copy, m, i, p)) return copy;
     json_decref(copy);
     return NULL;
 }
@@ -117,6 +134,7 @@ bool fa_messages_read(fa_conversation *c, const json_t *messages, fa_problem *p)
 
 void fa_messages_free(fa_conversation *c) {
     json_decref(c->messages);
+    fa_picture_list_free(&c->pictures);
     if (c->continues) json_decref((json_t *)(uintptr_t)c->content);
     c->messages = NULL;
 }
@@ -152,7 +170,8 @@ static fa_status put_beginning(fa_conversation *c, fa_prompt *out) {
     return !s && answered ? put_literal(out, c->content) : s;
 }
 
-bool fa_messages_encode(fa_conversation *c, const fa_tokenizer *t, fa_ids *ids, fa_problem *p) {
+bool fa_messages_encode(fa_conversation *c, fa_ids *ids, fa_problem *p) {
+    const fa_tokenizer *t = fa_engine_tokenizer(c->engine);
     fa_prompt out = {0};
     fa_error e = {0};
     fa_status s =
@@ -161,6 +180,7 @@ bool fa_messages_encode(fa_conversation *c, const fa_tokenizer *t, fa_ids *ids, 
     fa_encode_options options = {
         .prefix = !fa_chat_prints_bos(c->family), .literal = out.literal, .n_literal = out.n_literal};
     if (!s) s = fa_encode(t, out.text.data, out.text.n, &options, ids, &e);
+    if (!s) s = fa_engine_expand_pictures(c->engine, ids, &e);
     fa_prompt_free(&out);
     return s ? fa_problem_of(p, s, "messages", e.text) : true;
 }

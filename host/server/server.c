@@ -14,7 +14,7 @@
 #include "host/server/internal.h"
 #include "host/server/reply.h"
 
-enum { BODY_BYTES = 4 << 20, CONNECTIONS = 4096, REQUEST_SECONDS = 60 };
+enum { BODY_BYTES = 4 << 20, PICTURES_BYTES = 16 << 20, CONNECTIONS = 4096, REQUEST_SECONDS = 60 };
 
 /* --- sockets ----------------------------------------------------------------------------------------------------------- */
 
@@ -108,10 +108,10 @@ fa_status fa_server_open(fa_server **out, fathom_engine *engine, const fa_server
     s->options = *o;
     s->engine = engine;
     s->socket = -1;
-    if (!o->body_bytes) s->options.body_bytes = BODY_BYTES;
     if (!o->connections) s->options.connections = CONNECTIONS;
     if (!o->request_seconds) s->options.request_seconds = REQUEST_SECONDS;
     fathom_engine_info(engine, &s->info);
+    if (!o->body_bytes) s->options.body_bytes = s->info.picture_rows ? PICTURES_BYTES : BODY_BYTES;
     s->models = fa_models_make(o->model ? o->model : s->info.model_name, fa_engine_chat(engine));
     fa_metrics_open(&s->metrics);
     pthread_mutex_init(&s->log_lock, NULL);

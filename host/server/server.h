@@ -30,7 +30,7 @@ typedef struct fa_server_options {
     const char *database;           /* keys and usage, see accounts.h */
     const char *model;              /* the name under which the model is served; NULL: the engine's */
     fa_admission_options admission; /* places: at most the engine's sessions */
-    size_t body_bytes;              /* of one request at most; 0: 4 MiB */
+    size_t body_bytes;              /* of one request at most; 0: 4 MiB, of models that look at pictures 16 */
     int32_t connections;            /* at one time; 0: 4096 */
     int32_t request_seconds;        /* for headers and body of a request, and between two of one connection; 0: 60 */
     /* One JSON object a line, without newline; called by any thread, one at a time. NULL: no log. */

@@ -245,7 +245,8 @@ static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fathom_erro
     if (fathom_session_open(w->server->engine, (uint64_t)x->who.id, &c->session, e)) return false;
     fa_session_set_background(c->session, x->newcomer);
     c->started = true;
-    *bad = fathom_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, e) != FATHOM_OK;
+    *bad = fathom_session_show(c->session, j->pictures.all, j->pictures.n, e) != FATHOM_OK ||
+           fathom_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, e) != FATHOM_OK;
     return !*bad;
 }
 
