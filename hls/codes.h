@@ -5,15 +5,17 @@
 #include "hls/fp8.h"
 #include "hls/result.h"
 
-/* The sum of the 64 products of two words of codes, in 16ths. */
+/* The sum of the 64 products of two words of codes, in 8ths. */
 HLS_LANES static int32_t hls_word_dot(const hls_word *w, const hls_word *a) {
 #pragma HLS INLINE
     int32_t sum = 0;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i += 2) { /* neighbours are in two lanes, at the same byte */
 #pragma HLS UNROLL
-        uint32_t x = w->lane[i], y = a->lane[i];
-        sum += hls_product_16ths(x & 255u, y & 255u) + hls_product_16ths(x >> 8 & 255u, y >> 8 & 255u) +
-               hls_product_16ths(x >> 16 & 255u, y >> 16 & 255u) + hls_product_16ths(x >> 24, y >> 24);
+        for (int byte = 0; byte < 32; byte += 8) {
+#pragma HLS UNROLL
+            sum += hls_pair_8ths(w->lane[i] >> byte & 255u, a->lane[i] >> byte & 255u, w->lane[i + 1] >> byte & 255u,
+                                 a->lane[i + 1] >> byte & 255u);
+        }
     }
     return sum;
 }

@@ -16,21 +16,28 @@ static inline uint32_t hls_exponent(uint32_t code) {
     return e ? e : 1u;
 }
 
-/* Rule 1. The product of two codes in units of 1/16, rounded to nearest, ties to even. The 4x4-bit product, worth
- * 2^(exponents - 16) sixteenths, is aligned so that a sixteenth is bit 9; below exponents = 7 it is at most 225 / 512 of one
- * and rounds to zero wherever it lies. 225 << 23 is the largest and fits 31 bits. */
-static inline int32_t hls_product_16ths(uint32_t w, uint32_t a) {
+/* The product of two codes in units of 1/8, rounded to nearest; of a tie the result that is odd exactly when `odd` is 1. The
+ * 4x4-bit product, worth 2^(exponents - 17) eighths, is aligned so that an eighth is bit 9; below exponents = 8 it is at most
+ * 225 / 512 of one and rounds to zero wherever it lies. 225 << 22 is the largest. */
+static inline int32_t hls_product_8ths(uint32_t w, uint32_t a, uint32_t odd) {
     uint32_t product = hls_significand(w) * hls_significand(a);
-    int32_t shift = (int32_t)(hls_exponent(w) + hls_exponent(a)) - 7;
+    int32_t shift = (int32_t)(hls_exponent(w) + hls_exponent(a)) - 8;
     uint32_t aligned = product << (shift < 0 ? 0 : shift);
-    int32_t rounded = (int32_t)((aligned + 255u + (aligned >> 9 & 1u)) >> 9);
+    int32_t rounded = (int32_t)((aligned + 255u + ((aligned >> 9 ^ odd) & 1u)) >> 9);
     int32_t negative = -(int32_t)((w ^ a) >> 7 & 1u);
     return (rounded ^ negative) - negative;
 }
 
-/* Rule 2. One block's contribution: acc + sum * (scale_x * scale_w), sum in 16ths. */
+/* Rule 1. The products of elements 2i (w0, a0) and 2i + 1 (w1, a1) in units of 1/8: first the odd element's, ties to even, and
+ * then the even one's, ties to an even sum. */
+static inline int32_t hls_pair_8ths(uint32_t w0, uint32_t a0, uint32_t w1, uint32_t a1) {
+    int32_t first = hls_product_8ths(w1, a1, 0);
+    return first + hls_product_8ths(w0, a0, (uint32_t)first & 1u);
+}
+
+/* Rule 2. One block's contribution: acc + sum * (scale_x * scale_w), sum in 8ths. */
 static inline float hls_block_add(float acc, int32_t sum, float scale_x, float scale_w) {
-    float s = (float)sum * 0.0625f; /* one rounding; the power of two is exact */
+    float s = (float)sum * 0.125f; /* one rounding; the power of two is exact */
     float scale = scale_x * scale_w;
     float scaled = s * scale;
     return acc + scaled;

@@ -8,23 +8,15 @@ enum { QUARTERS = FCL_BLOCK / 32 };
 
 typedef struct shared_block {
     float x[FCL_TOGETHER][FCL_BLOCK];
-    int sums[FCL_TOGETHER][FCL_TILE][QUARTERS]; /* in 16ths, of a quarter of a weight row's block */
+    int sums[FCL_TOGETHER][FCL_TILE][QUARTERS]; /* in 8ths, of a quarter of a weight row's block */
 } shared_block;
 
 /* Which output of a tile an item owns, and which part of which weight row it multiplies. */
 INLINE int own_row(void) { return (int)(get_local_id(0) / FCL_TILE); }
 INLINE int own_output(void) { return (int)(get_local_id(0) % FCL_TILE); }
 
-/* What lies behind the row counts as zero. */
-INLINE int16 load_some_codes(global const uchar *codes, int left) {
-    if (left >= 16) return load_codes(codes);
-    char padded[16];
-    for (int i = 0; i < 16; i++) padded[i] = i < left ? (char)codes[i] : 0;
-    return convert_int16(vload16(0, padded));
-}
-
 INLINE int sum_of(uint16 v) {
-    uint lanes[16], sum = 0u - 32u * as_uint(ROUNDER);
+    uint lanes[16], sum = 0u - 16u * as_uint(ROUNDER);
     vstore16(v, 0, lanes);
     UNROLL
     for (int i = 0; i < 16; i++) sum += lanes[i];
@@ -44,13 +36,13 @@ INLINE float group_tile(const weight_view *w, int first, int n, global const flo
         int at = b * FCL_BLOCK + q * 32, left = w->cols - at;
         vstore8(vload8(own, x + b * FCL_BLOCK), own, s->x[t]);
         barrier(CLK_LOCAL_MEM_FENCE);
-        int16 low = load_some_codes(codes + at, left), high = load_some_codes(codes + at + 16, left - 16);
+        code_pairs c = load_some_pairs(codes + at, left);
         for (int k = 0; k < FCL_TOGETHER; k++)
-            s->sums[k][r][q] = sum_of(products16(low, vload16(2 * q, s->x[k])) + products16(high, vload16(2 * q + 1, s->x[k])));
+            s->sums[k][r][q] = sum_of(pairs16(c, vload16(2 * q, s->x[k]), vload16(2 * q + 1, s->x[k])));
         barrier(CLK_LOCAL_MEM_FENCE);
         int sum = 0;
         for (int k = 0; k < QUARTERS; k++) sum += s->sums[t][own][k];
-        acc = add1(acc, mul1((float)sum * 0.0625f, mul1(x_scales[b], scale[b])));
+        acc = add1(acc, mul1((float)sum * 0.125f, mul1(x_scales[b], scale[b])));
     }
     return acc;
 }

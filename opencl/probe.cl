@@ -21,8 +21,9 @@ kernel void fathom_probe(global const float *a, global const float *b, global fl
     for (int c = 0; c < 256; c += 16) { /* all codes times a few values of codes */
         int16 codes = (int16)(c) + (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         int16 used = (codes & 0x7F) != 0x7F;
-        codes = (codes & used) << 24 >> 24;
-        sums += products16(codes, (float16)((float)(i / 16 + 1) * 0x1p-9f * 0x1p118f)) - as_uint(ROUNDER);
+        code_pairs w = {(codes & used) << 24 >> 24, ((codes ^ 0x80) & used) << 24 >> 24};
+        float16 factor = (float16)((float)(i / 16 + 1) * 0x1p-9f * 0x1p118f);
+        sums += pairs16(w, factor, factor * 3.0f) - as_uint(ROUNDER);
     }
     vstore16(convert_float16(as_int16(sums)), 0, results + 8 * n + i);
 }

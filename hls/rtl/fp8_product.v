@@ -1,14 +1,19 @@
-// The product of two operands rounded to 1/16, ties to even, in LUTs. It leaves as value + carry: a negative value has its bits
-// inverted, and the one that is missing then, or the one that rounds up, is the carry, which is free in an adder. Two cycles.
+// The product of two operands rounded to 1/8, in LUTs. It leaves as value + carry: a negative value has its bits inverted, and the
+// one that is missing then, or the one that rounds up, is the carry, which is free in an adder. Two cycles.
 //
-// With p = (8 + fraction of w) * (8 + fraction of x) and k = the sum of the exponents (the BIAS of w is -8, that of x 0), the
-// product in 16ths is p * 2^k / 256. The largest k is 22; below 0 the product rounds to zero, since p < 256. Every bit of p, of
+// Of a tie the result is odd when `given` is: rule 1 of docs/numerics.md rounds an even element's product after that of its odd
+// neighbour, to which its own `given` and `odd` lead. Both belong to the second cycle.
+//
+// With p = (8 + fraction of w) * (8 + fraction of x) and k = the sum of the exponents (the BIAS of w is -9, that of x 0), the
+// product in 8ths is p * 2^k / 256. The largest k is 21; below 0 the product rounds to zero, since p < 256. Every bit of p, of
 // the fine shift, of a selection and of the coarse shift is one LUT of six inputs.
 module fp8_product (
     input wire clk,
     input wire [9:0] w,
     input wire [9:0] x,
-    output reg signed [22:0] value,
+    input wire given,
+    output wire odd,
+    output reg signed [21:0] value,
     output reg carry
 );
     // bit `place` of p for each of the 64 pairs of fractions
@@ -46,14 +51,17 @@ module fp8_product (
         end
     endgenerate
 
-    // Second cycle: groups 2 to 7 are the result in 16ths; what lies below them says whether to round up.
-    wire up = take[2] == 3 ? fine[7] & (fine[8] | (|fine[6:0])) : take[2] == 2 & fine[3] & (fine[4] | (|fine[2:0]));
+    // Second cycle: groups 2 to 7 are the result in 8ths; what lies below them says whether to round up.
+    wire up = take[2] == 3 ? fine[7] & ((fine[8] ^ given) | (|fine[6:0]))
+                           : take[2] == 2 & fine[3] & ((fine[4] ^ given) | (|fine[2:0]));
+    wire last = take[2] == 3 ? fine[8] : take[2] == 2 ? fine[4] : take[2] == 1 & fine[0];
+    assign odd = last ^ up;
     always @(posedge clk) begin
-        value[22] <= sign;
+        value[21] <= sign;
         carry <= sign ^ up;
     end
     generate
-        for (i = 0; i < 22; i = i + 1) begin : coarse
+        for (i = 0; i < 21; i = i + 1) begin : coarse
             wire [3:0] choice = {fine[i%4+8], fine[i%4+4], fine[i%4], 1'b0};
             always @(posedge clk) value[i] <= choice[take[i/4+2]] ^ sign;
         end

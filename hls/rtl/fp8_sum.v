@@ -2,7 +2,7 @@
 // cycle a level.
 module fp8_sum #(
     parameter LANES = 64,
-    parameter BITS = 23,  // of a value, signed
+    parameter BITS = 22,  // of a value, signed
     parameter LEVELS = $clog2(LANES)
 ) (
     input wire clk,

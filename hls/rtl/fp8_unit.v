@@ -7,7 +7,7 @@
 module fp8_unit #(
     parameter PORTS = 1,
     parameter ROWS = 1,
-    parameter LANES = 64,  // a power of two, at most 128
+    parameter LANES = 64,  // a power of two, 2 to 128
     parameter [0:0] DSP = 0,  // products in LUTs (0) or in DSP48E2 (1)
     parameter PRODUCT = DSP ? 3 : 2
 ) (
@@ -35,7 +35,7 @@ module fp8_unit #(
             if (DSP) begin : dsp
                 fp8_decode_dsp d (.clk(clk), .code(w[8*i+:8]), .operand(w_operands[OPERAND*i+:OPERAND]));
             end else begin : lut
-                fp8_decode #(.BIAS(-6'sd8), .ZERO(-6'sd16)) d (.clk(clk), .code(w[8*i+:8]), .operand(w_operands[OPERAND*i+:OPERAND]));
+                fp8_decode #(.BIAS(-6'sd9), .ZERO(-6'sd16)) d (.clk(clk), .code(w[8*i+:8]), .operand(w_operands[OPERAND*i+:OPERAND]));
             end
         end
         for (i = 0; i < LANES * ROWS; i = i + 1) begin : decode_x

@@ -19,6 +19,12 @@ void fa_reference_weight_row(const fa_weight *w, int64_t r, float *out) {
     for (int64_t i = 0; i < w->cols; i++) out[i] = out[i] * scale[i / FA_BLOCK];
 }
 
+/* Elements i and i + 1 of n, zero behind the last. */
+static void decode_pair(const uint8_t *codes, int64_t i, int64_t n, float pair[2]) {
+    pair[0] = fa_e4m3_decode(codes[i]);
+    pair[1] = i + 1 < n ? fa_e4m3_decode(codes[i + 1]) : 0.0f;
+}
+
 /* Rules 1 and 2: one weight row times one quantised activation row. */
 static float code_dot(const fa_weight *w, int64_t r, const uint8_t *codes, const float *scales) {
     const uint8_t *w_codes = (const uint8_t *)w->data + r * w->cols;
@@ -26,8 +32,12 @@ static float code_dot(const fa_weight *w, int64_t r, const uint8_t *codes, const
     float acc = 0.0f;
     for (int64_t b = 0; b < blocks_of(w->cols); b++) {
         int32_t sum = 0;
-        for (int64_t i = b * FA_BLOCK; i < block_end(b, w->cols); i++)
-            sum += fa_product_16ths(fa_e4m3_decode(w_codes[i]), fa_e4m3_decode(codes[i]));
+        for (int64_t i = b * FA_BLOCK; i < block_end(b, w->cols); i += 2) {
+            float w_pair[2], x_pair[2];
+            decode_pair(w_codes, i, w->cols, w_pair);
+            decode_pair(codes, i, w->cols, x_pair);
+            sum += fa_pair_8ths(w_pair, x_pair);
+        }
         acc = fa_block_add(acc, sum, scales[b], w_scales[b]);
     }
     return acc;

@@ -20,16 +20,17 @@ static inline float fa_from_bits(uint32_t u) {
     return x;
 }
 
-/* Rule 1. The product of two code values in units of 1/16, rounded to nearest even: adding 1.5 * 2^19, whose last mantissa
- * bit is worth 1/16, rounds; the low bits of the sum are the integer. */
-static inline int32_t fa_product_16ths(float w, float a) {
-    float t = w * a + 786432.0f; /* the product is exact: 8 significant bits */
-    return (int32_t)(fa_bits(t) - fa_bits(786432.0f));
+/* Rule 1. The products of elements 2i and 2i + 1 in units of 1/8: to 1.5 * 2^20, whose last mantissa bit is worth 1/8, first the
+ * odd element's product is added and then the even one's, each sum rounded to nearest even; the low bits are the integer. */
+static inline int32_t fa_pair_8ths(const float w[2], const float a[2]) {
+    float t = w[1] * a[1] + 1572864.0f; /* the product is exact: 8 significant bits */
+    t = w[0] * a[0] + t;
+    return (int32_t)(fa_bits(t) - fa_bits(1572864.0f));
 }
 
-/* Rule 2. One K block's contribution: acc + sum * (scale_a * scale_w), `sum` in 16ths. */
+/* Rule 2. One K block's contribution: acc + sum * (scale_a * scale_w), `sum` in 8ths. */
 static inline float fa_block_add(float acc, int32_t sum, float scale_a, float scale_w) {
-    float s = (float)sum * 0.0625f; /* one rounding; the power of two is exact */
+    float s = (float)sum * 0.125f; /* one rounding; the power of two is exact */
     float scale = scale_a * scale_w;
     float scaled = s * scale;
     return acc + scaled;

@@ -11,7 +11,7 @@ module bench (
     input wire [8*32*2-1:0] dsp_x,
     output wire dsp_valid,
     output wire [32*2-1:0] dsp_out,
-    input wire signed [29:0] sum,
+    input wire signed [28:0] sum,
     output wire [31:0] fp32
 );
     fp8_unit #(.PORTS(2), .ROWS(2), .LANES(16)) lut (

@@ -44,7 +44,7 @@ bool rtl_unit_clock(rtl_model *m, rtl_unit unit, const uint8_t *w, const uint8_t
 }
 
 uint32_t rtl_convert(rtl_model *m, int32_t sum) {
-    m->sum = static_cast<uint32_t>(sum) & 0x3FFFFFFFu;
+    m->sum = static_cast<uint32_t>(sum) & 0x1FFFFFFFu;
     for (int i = 0; i < 3; i++) clock(m);
     return m->fp32;
 }

@@ -70,40 +70,65 @@ static bool is_nan_code(int code) {
     return (code & 0x7f) == 0x7f;
 }
 
-static void code_products_round_to_16ths_ties_to_even(void *arg) {
-    (void)arg;
-    for (int w = 0; w < 256; w++)
-        for (int a = 0; a < 256; a++) {
-            if (is_nan_code(w) || is_nan_code(a)) continue;
-            float fw = fa_e4m3_decode((uint8_t)w), fa = fa_e4m3_decode((uint8_t)a);
-            int64_t exact = (int64_t)(fw * 512) * (int64_t)(fa * 512); /* in units of 2^-18 */
-            int64_t below = exact >> 14, rest = exact - below * 16384;
-            int64_t expected = below + (rest > 8192 || (rest == 8192 && below % 2 != 0));
-            int32_t got = fa_product_16ths(fw, fa);
-            CHECK(got == expected, "codes %02x %02x: %d, expected %lld", w, a, got, (long long)expected);
-        }
+/* A product in units of 2^-18, rounded to 2^-3; of a tie the one that makes `before` plus it even. */
+static int64_t rounded_to_8ths(int64_t exact, int64_t before) {
+    int64_t below = exact >> 15, rest = exact - below * 32768;
+    return below + (rest > 16384 || (rest == 16384 && (before + below) % 2 != 0));
 }
 
-static void block_sums_do_not_depend_on_order(void *arg) {
+static int64_t exact_product(int w, int a) {
+    return (int64_t)(fa_e4m3_decode((uint8_t)w) * 512) * (int64_t)(fa_e4m3_decode((uint8_t)a) * 512);
+}
+
+static int32_t pair_of_codes(int w0, int a0, int w1, int a1) {
+    const float w[] = {fa_e4m3_decode((uint8_t)w0), fa_e4m3_decode((uint8_t)w1)};
+    const float a[] = {fa_e4m3_decode((uint8_t)a0), fa_e4m3_decode((uint8_t)a1)};
+    return fa_pair_8ths(w, a);
+}
+
+/* Alone, and beside products that are odd, that are a tie, and that leave the least room. */
+static void pairs_round_to_8ths_odd_element_first(void *arg) {
+    static const struct other {
+        uint8_t w, a;
+    } others[] = {{0, 0}, {0x20, 0x38}, {0x28, 0x28}, {0x7E, 0x7E}, {0xFE, 0x7E}};
+    (void)arg;
+    for (int w = 0; w < 256; w++)
+        for (int a = 0; a < 256; a++)
+            for (size_t i = 0; i < sizeof others / sizeof *others && !is_nan_code(w) && !is_nan_code(a); i++) {
+                int w2 = others[i].w, a2 = others[i].a;
+                int64_t first = rounded_to_8ths(exact_product(w2, a2), 0);
+                int64_t expected = first + rounded_to_8ths(exact_product(w, a), first);
+                int32_t got = pair_of_codes(w, a, w2, a2);
+                CHECK(got == expected, "%02x * %02x after %02x * %02x: %d, expected %lld", w, a, w2, a2, got,
+                      (long long)expected);
+                first = rounded_to_8ths(exact_product(w, a), 0);
+                expected = first + rounded_to_8ths(exact_product(w2, a2), first);
+                got = pair_of_codes(w2, a2, w, a);
+                CHECK(got == expected, "%02x * %02x after %02x * %02x: %d, expected %lld", w2, a2, w, a, got,
+                      (long long)expected);
+            }
+}
+
+static void block_sums_do_not_depend_on_the_order_of_pairs(void *arg) {
     (void)arg;
     check_rng rng = {1};
     for (int round = 0; round < 200; round++) {
-        int32_t product[128], sum = 0, shuffled = 0;
-        for (int i = 0; i < 128; i++) {
-            int w = (int)(check_u64(&rng) % 127),
-                a = (int)(check_u64(&rng) % 127); /* all of one sign: the largest sums */
-            product[i] = fa_product_16ths(fa_e4m3_decode((uint8_t)w), fa_e4m3_decode((uint8_t)a));
-            sum += product[i];
+        int32_t pair[64], sum = 0, shuffled = 0;
+        for (int i = 0; i < 64; i++) {
+            int code[4]; /* all of one sign: the largest sums */
+            for (int k = 0; k < 4; k++) code[k] = (int)(check_u64(&rng) % 127);
+            pair[i] = pair_of_codes(code[0], code[1], code[2], code[3]);
+            sum += pair[i];
         }
-        for (int i = 127; i >= 0; i--) {
+        for (int i = 63; i >= 0; i--) {
             int k = (int)(check_u64(&rng) % (uint64_t)(i + 1));
-            shuffled += product[k];
-            product[k] = product[i];
+            shuffled += pair[k];
+            pair[k] = pair[i];
         }
         CHECK(sum == shuffled, "%d %d", sum, shuffled);
     }
-    int64_t largest = 128 * (int64_t)fa_product_16ths(448.0f, -448.0f);
-    CHECK(largest > -((int64_t)1 << 29), "%lld", (long long)largest);
+    int64_t largest = 64 * (int64_t)pair_of_codes(0x7E, 0xFE, 0x7E, 0xFE);
+    CHECK(largest == -128 * 448 * 448 * 8, "%lld", (long long)largest);
 }
 
 static void block_add_rounds_each_step_once(void *arg) {
@@ -113,7 +138,7 @@ static void block_add_rounds_each_step_once(void *arg) {
         int32_t sum = (int32_t)(check_u64(&rng) % (1u << 30)) - (1 << 29);
         float a = fabsf(check_normal(&rng)), w = fabsf(check_normal(&rng)), acc = 1e7f * check_normal(&rng);
         /* rounding to double first changes no sum or product: 53 bits are more than 2 * 24 + 1 */
-        float scale = (float)((double)a * w), s = (float)(sum / 16.0);
+        float scale = (float)((double)a * w), s = (float)(sum / 8.0);
         float expected = (float)((double)acc + (double)(float)((double)s * scale));
         float got = fa_block_add(acc, sum, a, w);
         CHECK(fa_bits(got) == fa_bits(expected), "%.9g, expected %.9g", (double)got, (double)expected);
@@ -197,8 +222,8 @@ static void results_that_round_to_the_smallest_normal_are_kept(void *arg) {
 int main(int argc, char **argv) {
     static const check_case cases[] = {
         {"exp is within 2 ulp for every float", exp_is_within_2_ulp_for_every_float, NULL},
-        {"code products round to 16ths, ties to even", code_products_round_to_16ths_ties_to_even, NULL},
-        {"block sums do not depend on order", block_sums_do_not_depend_on_order, NULL},
+        {"pairs of code products round to 8ths, the odd element first", pairs_round_to_8ths_odd_element_first, NULL},
+        {"block sums do not depend on the order of pairs", block_sums_do_not_depend_on_the_order_of_pairs, NULL},
         {"block add rounds each step once", block_add_rounds_each_step_once, NULL},
         {"partial sums join in the stated order", partial_sums_join_in_the_stated_order, NULL},
         {"ordered sums put element i into partial i mod 16", ordered_sums_put_element_i_into_partial_i_mod_16, NULL},

@@ -2,8 +2,8 @@
  * take_apart (4 * LANES codes into four vectors), fma_lanes and sum_lanes.
  *
  * A code shifted into an FP32 word so that its exponent and mantissa lie in the FP32 ones is the code's value * 2^-120
- * (subnormal where the code is). With activations * 2^118 the product is the true one / 4, and 1.5 * 2^17, whose last
- * place is worth 1/64, rounds it to 1/16. The sum's bits are added as integers. */
+ * (subnormal where the code is). With activations * 2^118 the product is the true one / 4, and 1.5 * 2^18, whose last
+ * place is worth 1/32, rounds it to 1/8. The bits of a pair's sum are added as integers. */
 #ifndef FA_BACKEND_CPU_SIMD_CODES_H
 #define FA_BACKEND_CPU_SIMD_CODES_H
 
@@ -17,7 +17,7 @@ enum {
     TOGETHER = 4, /* activation rows that share what was taken apart */
 };
 
-static const float ROUNDER = 196608.0f; /* 1.5 * 2^17 */
+static const float ROUNDER = 393216.0f; /* 1.5 * 2^18 */
 
 /* Adds the products of one weight block's row and nx activation blocks, as bits on top of ROUNDER's, to sum[nx]. */
 INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_u *sum) {
@@ -27,10 +27,12 @@ INLINE void add_block(const uint8_t *codes, const float *const *x, int nx, vec_u
         vec_f w[4];
         take_apart(codes + g * GROUP, w);
 #pragma GCC unroll 4
-        for (int p = 0; p < 4; p++)
+        for (int p = 0; p < 4; p += 2)
 #pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
-                sum[t] += (vec_u)fma_lanes(w[p], load(x[t] + g * GROUP + p * LANES), rounder);
+                const float *at = x[t] + g * GROUP + p * LANES;
+                vec_f odd = fma_lanes(w[p + 1], load(at + LANES), rounder);
+                sum[t] += (vec_u)fma_lanes(w[p], load(at), odd);
                 settle(&sum[t]);
             }
     }
@@ -63,7 +65,7 @@ INLINE void block_sums(const cpu_codes *tile, const uint8_t *const *rows, int64_
 #pragma GCC unroll 4
         for (int t = 0; t < nx; t++) lanes[t][r] = sum[t];
     }
-    uint32_t rounders = CPU_BLOCK * fa_bits(ROUNDER);
+    uint32_t rounders = CPU_BLOCK / 2 * fa_bits(ROUNDER);
 #pragma GCC unroll 4
     for (int t = 0; t < nx; t++) sums[t] = (vec_i)(sum_lanes(lanes[t]) - rounders);
 }
@@ -82,7 +84,7 @@ INLINE void code_tile(const cpu_codes *tile, const float *const *x, const float 
 #pragma GCC unroll 4
             for (int t = 0; t < nx; t++) {
                 float scale = x_scale[t][b] * w_scale;
-                acc[t][v] = acc[t][v] + __builtin_convertvector(sums[t], vec_f) * 0.0625f * scale;
+                acc[t][v] = acc[t][v] + __builtin_convertvector(sums[t], vec_f) * 0.125f * scale;
             }
         }
     }

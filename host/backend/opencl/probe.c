@@ -31,8 +31,11 @@ static float edge(uint32_t *state) {
 
 static float code_sum(int lane, float x) {
     int32_t sum = 0;
-    for (int c = lane; c < 256; c += 16)
-        if ((c & 0x7F) != 0x7F) sum += fa_product_16ths(fa_e4m3_decode((uint8_t)c), x);
+    for (int c = lane; c < 256; c += 16) {
+        if ((c & 0x7F) == 0x7F) continue;
+        const float pair[] = {fa_e4m3_decode((uint8_t)c), fa_e4m3_decode((uint8_t)(c ^ 0x80))};
+        sum += fa_pair_8ths(pair, (const float[]){x, 3 * x});
+    }
     return (float)sum;
 }
 
