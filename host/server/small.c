@@ -21,8 +21,9 @@ static json_t *pricing(const fa_price *p) {
 static json_t *model_object(const fa_server *s, const fa_profile *profile) {
     fa_price price;
     bool priced = fa_accounts_price(s->accounts, profile->name, &price);
-    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:o*}", "id", profile->name, "object", "model", "created", 0,
-                     "owned_by", "fathom", "context_length", s->info.context, "pricing",
+    json_t *modalities = s->info.picture_rows ? json_pack("[ss]", "text", "image") : json_pack("[s]", "text");
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:o, s:o*}", "id", profile->name, "object", "model", "created", 0,
+                     "owned_by", "fathom", "context_length", s->info.context, "input_modalities", modalities, "pricing",
                      priced ? pricing(&price) : NULL);
 }
 

@@ -319,6 +319,37 @@ def _(world):
     assert page.js("return document.getElementById('model').value") == "deepseek-chat"
 
 
+@case("pictures are attached, shown, asked about and kept, where the model looks at them")
+def _(world):
+    page = world.page.open(world.fast.url)
+    assert not page.find("#attach").is_displayed(), "this model has no eyes"
+    eyes = Fathom("--model", "tests/golden/janus-pro-tiny", "--ctx", "512")
+    try:
+        page.open(eyes.url)
+        page.js("localStorage.setItem('fathom.settings', JSON.stringify({ maxTokens: '16' }))")
+        page.driver.refresh()
+        wait("the button", lambda: page.find("#attach").is_displayed())
+        files = page.find("#files")
+        for name in ("janus-pro-tiny/wide.png", "image/lossy.webp"):
+            files.send_keys(os.path.abspath(f"tests/golden/{name}"))
+            wait("the picture", lambda: page.js("return document.querySelectorAll('#pictures img').length"))
+        wait("both pictures", lambda: len(page.all("#pictures img")) == 2)
+        page.find("#pictures button[aria-label='Remove picture 2']").click()
+        assert len(page.all("#pictures img")) == 1
+        page.screenshot("attached")
+        article = page.ask_and_wait("What is in this picture?")
+        assert "tokens" in article.text and not page.all(".failed"), article.text
+        assert page.js("return document.querySelector('article.user img.picture').naturalWidth") == 60
+        assert not page.find("#pictures").is_displayed(), "the message took them"
+        page.screenshot("picture")
+        page.driver.refresh()
+        wait("the kept picture", lambda: page.all("article.user img.picture"))
+        page.ask_and_wait("And now?")
+        assert not page.all(".failed")
+    finally:
+        eyes.close()
+
+
 @case("a key that is missing is asked for and kept; the cost is shown")
 def _(world):
     locked = Fathom()

@@ -1,5 +1,6 @@
 // The page: a conversation, its messages, and what the buttons do.
 import { ApiError, listModels, stream } from './api.js';
+import { Attachments, contentOf } from './pictures.js';
 import * as store from './store.js';
 import { MessageView, listConversations } from './view.js';
 
@@ -9,6 +10,7 @@ const { settings } = store;
 let models = [];
 let current = null; // the conversation that is shown
 let views = []; // of its messages
+let attached = null; // the pictures of the next message
 let running = null; // {abort, conversation} while an answer streams
 
 /* ---- what is shown ---- */
@@ -123,12 +125,18 @@ async function loadModels() {
   }
   $('model').replaceChildren(...models.map((m) => new Option(m.id, m.id)));
   if (models.some((m) => m.id === settings.model)) $('model').value = settings.model;
+  $('attach').hidden = !looks();
+}
+
+/** Whether the chosen model takes pictures. */
+function looks() {
+  return Boolean(models.find((m) => m.id === $('model').value)?.input_modalities?.includes('image'));
 }
 
 /* ---- answers ---- */
 
 function requestOf(conversation) {
-  const messages = conversation.messages.slice(0, -1).filter((m) => m.content).map(({ role, content }) => ({ role, content }));
+  const messages = conversation.messages.slice(0, -1).filter((m) => m.content).map((m) => ({ role: m.role, content: contentOf(m) }));
   if (settings.system) messages.unshift({ role: 'system', content: settings.system });
   const request = { model: $('model').value, messages, stream: true, stream_options: { include_usage: true } };
   if (settings.temperature !== '') request.temperature = Number(settings.temperature);
@@ -225,11 +233,11 @@ async function answer(conversation) {
   showList();
 }
 
-async function send(text) {
+async function send(text, pictures) {
   if (running || !text.trim()) return;
   if (!current) current = store.create();
   current.title ||= text.trim().slice(0, 60);
-  current.messages.push({ role: 'user', content: text });
+  current.messages.push({ role: 'user', content: text, ...(pictures?.length ? { pictures } : {}) });
   store.save(); // kept from here on, whatever happens to the answer
   showList();
   await answer(current);
@@ -237,8 +245,9 @@ async function send(text) {
 
 async function resend(index, text) {
   if (running) return;
+  const { pictures } = current.messages[index];
   current.messages.length = index;
-  await send(text);
+  await send(text, pictures);
 }
 
 async function answerAgain(index) {
@@ -273,7 +282,7 @@ function submit() {
   if (running || !text.trim()) return;
   $('prompt').value = '';
   fit();
-  send(text);
+  send(text, attached.take());
 }
 
 function fit() {
@@ -282,7 +291,23 @@ function fit() {
   field.style.height = `${field.scrollHeight + 2}px`;
 }
 
+function wirePictures() {
+  attached = new Attachments($('pictures'), notice);
+  const take = (event, files) => {
+    const pictures = [...(files ?? [])].filter((f) => f.type.startsWith('image/'));
+    if (!pictures.length || !looks()) return;
+    event.preventDefault();
+    attached.add(pictures);
+  };
+  $('attach').addEventListener('click', () => $('files').click());
+  $('files').addEventListener('change', () => { attached.add([...$('files').files]); $('files').value = ''; $('prompt').focus(); });
+  $('prompt').addEventListener('paste', (event) => take(event, event.clipboardData?.files));
+  document.addEventListener('dragover', (event) => { if (looks()) event.preventDefault(); });
+  document.addEventListener('drop', (event) => take(event, event.dataTransfer?.files));
+}
+
 function wire() {
+  wirePictures();
   $('compose').addEventListener('submit', (event) => { event.preventDefault(); submit(); });
   $('prompt').addEventListener('input', fit);
   $('prompt').addEventListener('keydown', (event) => {
@@ -305,7 +330,7 @@ function wire() {
     store.removeAll();
     open(null);
   });
-  $('model').addEventListener('change', () => { settings.model = $('model').value; store.saveSettings(); });
+  $('model').addEventListener('change', () => { settings.model = $('model').value; store.saveSettings(); $('attach').hidden = !looks(); });
 }
 
 applyTheme();

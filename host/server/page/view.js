@@ -1,4 +1,5 @@
 // Messages and the list of conversations as DOM.
+import { picture } from './pictures.js';
 import { render } from './render.js';
 
 function element(tag, properties = {}, ...children) {
@@ -44,7 +45,7 @@ export class MessageView {
   update(streaming) {
     const m = this.message;
     this.root.setAttribute('aria-busy', String(streaming));
-    if (m.role === 'user') this.body.textContent = m.content;
+    if (m.role === 'user') this.body.replaceChildren(...(m.pictures ?? []).map((url) => picture(url, 'Picture that was shown')), m.content);
     else {
       this.details.hidden = !m.reasoning;
       if (this.reasoning.textContent !== m.reasoning) this.reasoning.textContent = m.reasoning ?? '';
