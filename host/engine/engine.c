@@ -195,6 +195,7 @@ fathom_status fathom_engine_open_sized(fathom_engine **out, const fathom_options
     fathom_engine *g = calloc(1, sizeof *g);
     if (!g) return (fathom_status)fa_fail(e, FA_ENOMEM, "engine: out of memory");
     g->run = fa_model_step;
+    pthread_mutex_init(&g->vocabulary_lock, NULL);
     fa_status st = open_parts(g, &known, e);
     if (!st && !(g->name = name_of(known.model))) st = fa_fail(e, FA_ENOMEM, "engine: out of memory");
     if (st) {
@@ -210,6 +211,7 @@ void fathom_engine_close(fathom_engine *g) {
     for (int32_t i = 0; g->sessions && i < g->setup.sessions; i++) fathom_session_close(&g->sessions[i]);
     fa_cache_close(g->cache);
     fa_vocabulary_free(&g->vocabulary);
+    pthread_mutex_destroy(&g->vocabulary_lock);
     if (g->tokenizer) fa_tokenizer_close(g->tokenizer);
     fa_pictures_close(g);
     if (g->model) fa_model_close(g->model);

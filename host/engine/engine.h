@@ -7,6 +7,8 @@
 #include "host/model/model.h"
 #include "host/text/chat.h"
 
+struct fa_constraint; /* host/grammar/constraint.h */
+
 fa_model *fa_engine_model(const fathom_engine *engine);
 fa_cache_usage fa_engine_cache_usage(const fathom_engine *engine);
 
@@ -23,6 +25,13 @@ int32_t fa_engine_picture_rows(const fathom_engine *engine);
 /* What later steps report (borrowed; NULL: nothing). Rows of one sequence come in rising position order; positions that
  * were reused from the cache are not computed and so not reported. */
 void fa_engine_set_probe(fathom_engine *engine, const fa_probe *probe);
+
+/* Whether the sampling asks for a grammar, and the grammar: for one answer, by any thread while the engine runs. The caller closes it, or gives
+ * it to fa_session_prompt, which takes it over whatever happens: fathom_session_prompt is both. Texts of `p` are borrowed for the call. */
+bool fa_engine_constrains(const fathom_sampling *p);
+fa_status fa_engine_constrain(fathom_engine *engine, const fathom_sampling *p, struct fa_constraint **out, fa_error *e);
+fathom_status fa_session_prompt(fathom_session *session, const int32_t *ids, size_t n, const fathom_sampling *p,
+                                struct fa_constraint *constraint, fathom_error *error);
 
 /* Sessions at one time; rows of a step at most, as opened. */
 int32_t fa_engine_sessions(const fathom_engine *engine);

@@ -2,6 +2,7 @@
 #ifndef FA_ENGINE_INTERNAL_H
 #define FA_ENGINE_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "host/base/arena.h"
@@ -60,8 +61,9 @@ struct fathom_engine {
     char *name; /* last part of the model's path */
     fa_backend *backend;
     fa_model *model;
-    fa_tokenizer *tokenizer;    /* or NULL */
-    fa_vocabulary vocabulary;   /* of the tokenizer; made for the first answer that is constrained */
+    fa_tokenizer *tokenizer;  /* or NULL */
+    fa_vocabulary vocabulary; /* of the tokenizer; made, under the lock, for the first answer that is constrained */
+    pthread_mutex_t vocabulary_lock;
     const fa_chat_family *chat; /* or NULL */
     fa_cache *cache;
     fa_pictures pictures;
@@ -122,8 +124,6 @@ void fa_session_begin_step(fathom_session *s);
 /* Token `c` is the session's next: keeps it, makes its text, decides whether the answer ends. */
 void fa_session_take(fathom_session *s, const fa_choice *c);
 
-/* The constraint that the sampling asks for, or NULL; the caller closes it. */
-fa_status fa_session_constrain(fathom_session *s, const fathom_sampling *p, fa_constraint **out, fa_error *e);
 /* The tokens that may come next: *allowed stays as it is where all may. */
 fa_status fa_session_allowed(fathom_session *s, const uint32_t **allowed, fa_error *e);
 /* Follows the token that was chosen; true when the answer is complete with it. */

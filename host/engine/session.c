@@ -76,14 +76,8 @@ static bool reserve(fa_text *t, size_t bytes) {
  * held (U+FFFD); of the stop texts what was held back may come with it. */
 static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_error *e) {
     fa_stops stops;
-    fa_constraint *constraint;
-    fa_status st = fa_session_constrain(s, p, &constraint, e);
+    fa_status st = fa_stops_open(&stops, p->stop, p->n_stop, e);
     if (st) return st;
-    st = fa_stops_open(&stops, p->stop, p->n_stop, e);
-    if (st) {
-        fa_constraint_close(constraint);
-        return st;
-    }
     if (p->thinking) stops.behind = "</think>";
     size_t piece = 3 * (s->engine->longest_piece + sizeof s->decoder.held) + 1;
     int32_t *ids = malloc(((size_t)p->n_stop_ids + 1) * sizeof *ids);
@@ -91,34 +85,29 @@ static fa_status take_memory(fathom_session *s, const fathom_sampling *p, fa_err
         !reserve(&s->text, (piece + (size_t)stops.longest + 1) * (size_t)(1 + s->engine->setup.drafts))) {
         free(ids);
         fa_stops_close(&stops);
-        fa_constraint_close(constraint);
         return fa_fail(e, FA_ENOMEM, "session: out of memory");
     }
     if (p->n_stop_ids) memcpy(ids, p->stop_ids, (size_t)p->n_stop_ids * sizeof *ids);
     fa_stops_close(&s->stops);
-    fa_constraint_close(s->constraint);
     free(s->stop_ids);
-    s->constraint = constraint;
     s->stops = stops;
     s->stop_ids = ids;
     return FA_OK;
 }
 
-fathom_status fathom_session_prompt_sized(fathom_session *s, const int32_t *ids, size_t n,
-                                          const fathom_sampling *sampling, size_t size, fathom_error *error) {
+fathom_status fa_session_prompt(fathom_session *s, const int32_t *ids, size_t n, const fathom_sampling *p,
+                                fa_constraint *constraint, fathom_error *error) {
     fa_error *e = fa_error_of(error);
-    fathom_sampling known = {0}; /* greedy */
-    fa_status bad = sampling ? fa_sized_in(&known, sizeof known, sampling, size, "sampling", e) : FA_OK;
-    if (bad) return (fathom_status)bad;
-    const fathom_sampling *p = &known;
     fa_shown *shown = NULL;
     fa_status st = check_prompt(s, ids, n, p, e);
     if (!st) st = fa_pictures_place(s, ids, (int32_t)n, &shown, e);
     if (!st) st = take_memory(s, p, e);
+    fa_constraint_close(st ? constraint : s->constraint);
     if (st) {
         free(shown);
         return (fathom_status)st;
     }
+    s->constraint = constraint;
     s->sampling = *p;
     s->sampling.stop = NULL;
     s->sampling.json_schema = s->sampling.tools = s->sampling.tool = s->sampling.prefix = NULL;
@@ -137,6 +126,17 @@ fathom_status fathom_session_prompt_sized(fathom_session *s, const int32_t *ids,
     fa_pictures_start(s, shown);
     s->usage.cached_tokens = fa_sequence_reuse(s->sequence, fa_pictures_keys(s), s->score_next);
     return FATHOM_OK;
+}
+
+fathom_status fathom_session_prompt_sized(fathom_session *s, const int32_t *ids, size_t n,
+                                          const fathom_sampling *sampling, size_t size, fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    fathom_sampling known = {0}; /* greedy */
+    fa_constraint *constraint = NULL;
+    fa_status st = sampling ? fa_sized_in(&known, sizeof known, sampling, size, "sampling", e) : FA_OK;
+    if (!st) st = check_prompt(s, ids, n, &known, e);
+    if (!st) st = fa_engine_constrain(s->engine, &known, &constraint, e);
+    return st ? (fathom_status)st : fa_session_prompt(s, ids, n, &known, constraint, error);
 }
 
 int32_t fa_session_waiting(const fathom_session *s) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "host/server/accounts.h"
+#include "host/server/pool.h"
 #include "host/text/tokenizer.h"
 
 enum { FA_OUT_FULL = 64 << 10 }; /* bytes that wait for a slow client before its tokens wait too */
@@ -26,12 +27,13 @@ typedef struct fa_exchange {
     fa_identity who;
     int64_t start_ns, start_ms; /* monotonic; since 1970 */
     fa_text body;
-    uint64_t ticket;                            /* of admission; 0: none */
-    bool newcomer;                              /* by its ticket */
-    struct fa_job *job;                         /* what is computed for it; owned by the thread that works on it */
-    struct fa_exchange *next, *next_to_prepare; /* in the lists of worker and prepare */
-    bool prepared, chosen;                      /* the worker's, while it waits */
-    char *final; /* of a request that is no stream: its response, until its usage row is written */
+    uint64_t ticket;          /* of admission; 0: none */
+    bool newcomer;            /* by its ticket */
+    struct fa_job *job;       /* what is computed for it; owned by the thread that works on it */
+    struct fa_exchange *next; /* in the list of the worker */
+    fa_task task;             /* in the queue of those that are to be read */
+    bool prepared, chosen;    /* the worker's, while it waits */
+    char *final;              /* of a request that is no stream: its response, until its usage row is written */
 
     atomic_int holders;
     atomic_bool gone;

@@ -6,6 +6,7 @@
 
 #include "host/server/clock.h"
 #include "host/server/internal.h"
+#include "host/server/prepare.h"
 #include "host/server/reply.h"
 #include "host/server/routes.h"
 
@@ -132,7 +133,7 @@ static void dispatch(fa_exchange *x) {
             return;
         }
     }
-    if (fa_prepare_put(&s->prepare, x)) return;
+    if (fa_prepare_put(x)) return;
     fa_reply_error(x, FA_ERROR_STOPPING, NULL, "The server is stopping");
     if (x->route->kind == FA_ROUTE_COMPUTE) fa_worker_withdraw(&s->worker, x);
 }

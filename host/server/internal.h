@@ -12,7 +12,7 @@
 #include "host/server/metrics.h"
 #include "host/server/models.h"
 #include "host/server/peers.h"
-#include "host/server/prepare.h"
+#include "host/server/pool.h"
 #include "host/server/server.h"
 #include "host/server/worker.h"
 
@@ -24,7 +24,7 @@ struct fa_server {
     fa_accounts *accounts;
     fa_metrics metrics;
     fa_peers peers;
-    fa_prepare prepare;
+    fa_pool readers, compilers; /* see prepare.h */
     fa_worker worker;
     struct MHD_Daemon *daemon;
     int socket;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/grammar/constraint.h"
+
 void fa_job_free(fa_job *j) {
     if (!j) return;
     for (size_t i = 0; i < j->n_choices; i++) {
@@ -13,6 +15,7 @@ void fa_job_free(fa_job *j) {
         json_decref(c->calls);
         json_decref(c->reasoning_logprobs);
         json_decref(c->logprobs);
+        fa_constraint_close(c->constraint);
     }
     for (size_t i = 0; i < j->n_prompts; i++) {
         free(j->prompts[i].ids);

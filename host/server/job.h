@@ -4,12 +4,15 @@
 #define FA_SERVER_JOB_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/base/status.h"
 #include "host/fathom.h"
 #include "host/server/echo.h"
 #include "host/server/pictures.h"
+#include "host/server/pool.h"
 #include "host/text/chat.h"
 #include "host/text/tool_calls.h"
 
@@ -19,6 +22,12 @@ enum { FA_JOB_CHOICES = 16, FA_JOB_STOPS = 16 };
 typedef struct fa_choice {
     fathom_session *session; /* NULL: not started, or over */
     bool started, over;
+    bool compiling;                   /* it has a session, and waits for its grammar */
+    fa_task task;                     /* in the queue of grammars */
+    struct fa_exchange *exchange;     /* held while it is there */
+    struct fa_constraint *constraint; /* made there, until the session has it; NULL with a problem */
+    fa_error problem;                 /* neither: nobody waits for it any more */
+    atomic_bool compiled;
     struct fa_job_prompt *prompt;
     fa_think think;
     fa_text reasoning, content;            /* of a stream: what was not sent yet; else all so far */

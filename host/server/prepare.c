@@ -1,71 +1,48 @@
 #include "host/server/prepare.h"
 
+#include <stddef.h>
+
+#include "host/engine/engine.h"
 #include "host/server/internal.h"
 #include "host/server/routes.h"
 
 /* Reads one request and passes it on, or answers it. */
-static void prepare(fa_prepare *p, fa_exchange *x) {
+static void prepare(fa_task *task) {
+    fa_exchange *x = (fa_exchange *)(void *)((char *)task - offsetof(fa_exchange, task));
+    fa_worker *worker = &x->server->worker;
     bool computes = x->route->kind == FA_ROUTE_COMPUTE;
     bool goes_on = !atomic_load(&x->gone) && x->route->handle(x) && computes;
     fa_text_free(&x->body);
     if (goes_on)
-        fa_worker_prepared(&p->server->worker, x);
+        fa_worker_prepared(worker, x);
     else if (computes)
-        fa_worker_withdraw(&p->server->worker, x);
+        fa_worker_withdraw(worker, x);
     fa_exchange_release(x);
 }
 
-static fa_exchange *next_one(fa_prepare *p) {
-    pthread_mutex_lock(&p->lock);
-    while (!p->first && !p->stop) pthread_cond_wait(&p->work, &p->lock);
-    fa_exchange *x = p->first;
-    if (x && !(p->first = x->next_to_prepare)) p->last = &p->first;
-    pthread_mutex_unlock(&p->lock);
-    return x;
+bool fa_prepare_put(fa_exchange *x) {
+    fa_exchange_hold(x);
+    x->task.run = prepare;
+    bool goes = fa_pool_put(&x->server->readers, &x->task);
+    if (!goes) fa_exchange_release(x);
+    return goes;
 }
 
-static void *work(void *ctx) {
-    fa_prepare *p = ctx;
-    for (fa_exchange *x; (x = next_one(p));) prepare(p, x);
-    return NULL;
+static void compile(fa_task *task) {
+    fa_choice *c = (fa_choice *)(void *)((char *)task - offsetof(fa_choice, task));
+    fa_exchange *x = c->exchange;
+    if (!atomic_load(&x->gone) && !fa_exchange_has_ended(x))
+        fa_engine_constrain(x->server->engine, &x->job->sampling, &c->constraint, &c->problem);
+    atomic_store(&c->compiled, true);
+    fa_worker_nudge(&x->server->worker);
+    fa_exchange_release(x);
 }
 
-fa_status fa_prepare_open(fa_prepare *p, struct fa_server *server, fa_error *e) {
-    *p = (fa_prepare){.server = server};
-    p->last = &p->first;
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, NULL);
-    p->runs = pthread_create(&p->thread, NULL, work, p) == 0;
-    return p->runs ? FA_OK : fa_fail(e, FA_EIO, "server: no thread could be started: %m");
-}
-
-void fa_prepare_stop(fa_prepare *p) {
-    if (!p->runs) return;
-    pthread_mutex_lock(&p->lock);
-    p->stop = true;
-    pthread_cond_signal(&p->work);
-    pthread_mutex_unlock(&p->lock);
-    pthread_join(p->thread, NULL);
-    p->runs = false;
-}
-
-void fa_prepare_close(fa_prepare *p) {
-    if (!p->server) return;
-    pthread_mutex_destroy(&p->lock);
-    pthread_cond_destroy(&p->work);
-    p->server = NULL;
-}
-
-bool fa_prepare_put(fa_prepare *p, fa_exchange *x) {
-    pthread_mutex_lock(&p->lock);
-    bool goes = !p->stop;
-    if (goes) {
-        fa_exchange_hold(x);
-        x->next_to_prepare = NULL;
-        *p->last = x;
-        p->last = &x->next_to_prepare;
-        pthread_cond_signal(&p->work);
-    }
-    pthread_mutex_unlock(&p->lock);
+bool fa_prepare_compile(fa_exchange *x, fa_choice *c) {
+    fa_exchange_hold(x);
+    c->exchange = x;
+    c->task.run = compile;
+    bool goes = fa_pool_put(&x->server->compilers, &c->task);
+    if (!goes) fa_exchange_release(x);
     return goes;
 }

@@ -1,27 +1,20 @@
-/* The thread that reads requests: JSON, fields, templates and tokens, which take too long for the thread that talks HTTP and are not the engine's work. */
+/* What takes too long for the thread that talks HTTP and is not the engine's work: JSON, fields, templates and tokens of requests, and the
+ * grammars of schemas. Each has threads of its own, so that a schema that was made to hurt keeps no request from being read. */
 #ifndef FA_SERVER_PREPARE_H
 #define FA_SERVER_PREPARE_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "host/server/exchange.h"
+#include "host/server/job.h"
 
-typedef struct fa_prepare {
-    struct fa_server *server;
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    fa_exchange *first, **last;
-    bool stop, runs;
-    pthread_t thread;
-} fa_prepare;
+enum { FA_READERS = 2, FA_COMPILERS = 1 }; /* threads */
 
-fa_status fa_prepare_open(fa_prepare *p, struct fa_server *server, fa_error *e);
-/* Prepares what is queued, then ends the thread; close frees. */
-void fa_prepare_stop(fa_prepare *p);
-void fa_prepare_close(fa_prepare *p);
+/* Queues an exchange whose body is whole; holds it until it is answered or passed on to the worker. False after the stop. */
+bool fa_prepare_put(fa_exchange *x);
 
-/* Queues an exchange whose body is whole; holds it until it is answered or passed on. False after the stop. */
-bool fa_prepare_put(fa_prepare *p, fa_exchange *x);
+/* Queues the grammar of a choice of x->job, which the exchange is held for; c->compiled says when c->constraint is there or c->problem says
+ * why not, and the worker is nudged. False after the stop. */
+bool fa_prepare_compile(fa_exchange *x, fa_choice *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include "host/server/clock.h"
 #include "host/server/http.h"
 #include "host/server/internal.h"
+#include "host/server/prepare.h"
 #include "host/server/reply.h"
 
 enum { BODY_BYTES = 4 << 20, PICTURES_BYTES = 16 << 20, CONNECTIONS = 4096, REQUEST_SECONDS = 60 };
@@ -96,7 +97,8 @@ static fa_status open_parts(fa_server *s, fa_error *e) {
     if (!st) st = check_socket(s, e);
     if (!st) st = fa_peers_open(&s->peers, s->options.connections, s->options.request_seconds, e);
     if (!st) st = fa_worker_open(&s->worker, s, e);
-    if (!st) st = fa_prepare_open(&s->prepare, s, e);
+    if (!st) st = fa_pool_open(&s->readers, FA_READERS, e);
+    if (!st) st = fa_pool_open(&s->compilers, FA_COMPILERS, e);
     if (!st) st = fa_http_open(s, e);
     return st;
 }
@@ -163,12 +165,14 @@ void fa_server_close(fa_server *s) {
     if (!s) return;
     atomic_store(&s->stopping, true);
     if (s->daemon) fa_server_drain(s);
-    fa_prepare_stop(&s->prepare);
+    fa_pool_stop(&s->readers);
     fa_worker_stop(&s->worker);
+    fa_pool_stop(&s->compilers);
     if (s->daemon) end_connections(s);
     fa_http_close(s);
     if (s->peers.runs) fa_peers_close(&s->peers);
-    fa_prepare_close(&s->prepare);
+    fa_pool_close(&s->readers);
+    fa_pool_close(&s->compilers);
     fa_worker_close(&s->worker);
     fa_accounts_close(s->accounts);
     if (s->socket >= 0) close(s->socket);

@@ -5,7 +5,7 @@
  *   fa_server_drain(s)                             no new requests; fa_server_running(s) falls to 0
  *   fa_server_close(s)                             ends what still runs
  *
- * Threads: `http` (libmicrohttpd, epoll: every connection), `prepare` (JSON and tokens of requests), `engine` (owns the engine, which one
+ * Threads: `http` (libmicrohttpd, epoll: every connection), `readers` (JSON and tokens of requests), `compilers` (grammars of schemas), `engine` (owns the engine, which one
  * thread may use), `watch` (sockets of clients that went away, time limits), and the writer of accounts.h. A request that waits costs
  * no thread. */
 #ifndef FA_SERVER_SERVER_H

@@ -8,6 +8,7 @@
 #include "host/server/clock.h"
 #include "host/server/internal.h"
 #include "host/server/job.h"
+#include "host/server/prepare.h"
 #include "host/server/reply.h"
 
 /* --- those that wait -------------------------------------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static void written_quietly(void *ctx, fa_status status) {
 static void close_sessions(fa_job *j) {
     for (size_t i = 0; i < j->n_choices; i++) {
         fa_choice *c = &j->choices[i];
-        if (c->session) c->usage = fathom_session_usage(c->session);
+        if (c->session && c->started) c->usage = fathom_session_usage(c->session);
         fathom_session_close(c->session);
         c->session = NULL;
         c->over = true;
@@ -201,7 +202,7 @@ static void fail(fa_worker *w, int i, fa_error_kind kind, const char *text) {
 }
 
 /* The engine does not take the request as it is: what it names becomes the request's field. */
-static void refuse(fa_worker *w, int i, const fathom_error *e) {
+static void refuse(fa_worker *w, int i, const fa_error *e) {
     static const struct {
         const char *begin, *param;
     } fields[] = {{"tools", "tools"}, {"tool:", "tool_choice"}, {"json_schema", "response_format"}};
@@ -209,7 +210,7 @@ static void refuse(fa_worker *w, int i, const fathom_error *e) {
     fa_problem p = {0};
     for (size_t k = 0; k < sizeof fields / sizeof *fields && !param; k++)
         if (!strncmp(e->text, fields[k].begin, strlen(fields[k].begin))) param = fields[k].param;
-    fa_problem_of(&p, (fa_status)e->status, param, e->text);
+    fa_problem_of(&p, e->status, param, e->text);
     if (p.kind == FA_ERROR_CONTEXT && param) p.kind = FA_ERROR_UNSUPPORTED; /* a grammar beyond its limits */
     fa_reply_problem(w->active[i], &p);
     leave(w, i, FA_USAGE_ERROR, written_quietly);
@@ -234,19 +235,34 @@ static void finish(fa_worker *w, int i) {
 
 /* --- rounds ------------------------------------------------------------------------------------------------------------ */
 
+/* The choice's session; what its answer must be is compiled elsewhere. False: all sessions are open. */
+static bool reserve(fa_worker *w, fa_exchange *x, fa_choice *c, fa_error *e) {
+    if (fathom_session_open(w->server->engine, (uint64_t)x->who.id, &c->session, (fathom_error *)e)) return false;
+    fa_session_set_background(c->session, x->newcomer);
+    c->compiling = fa_engine_constrains(&x->job->sampling);
+    if (c->compiling && !fa_prepare_compile(x, c)) atomic_store(&c->compiled, true); /* the server is stopping */
+    return true;
+}
+
 /* False: all sessions are open, or the request failed (*bad). */
-static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fathom_error *e, bool *bad) {
+static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fa_error *e, bool *bad) {
     const fa_job *j = x->job;
     fathom_sampling sampling = j->sampling;
     sampling.stop = j->stops;
     sampling.seed += (uint64_t)(c - j->choices);
     if (c->prompt->echo.columns && (c == j->choices || c[-1].prompt != c->prompt)) sampling.score_from = 1;
     *bad = false;
-    if (fathom_session_open(w->server->engine, (uint64_t)x->who.id, &c->session, e)) return false;
-    fa_session_set_background(c->session, x->newcomer);
+    if (!c->session && !reserve(w, x, c, e)) return false;
+    if (c->compiling && !atomic_load(&c->compiled)) return true;
+    if (c->compiling && c->problem.status) *e = c->problem;
+    *bad = c->compiling && c->problem.status;
+    if (*bad || (c->compiling && !c->constraint)) return !*bad;
     c->started = true;
-    *bad = fathom_session_show(c->session, j->pictures.all, j->pictures.n, e) != FATHOM_OK ||
-           fathom_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, e) != FATHOM_OK;
+    *bad = fathom_session_show(c->session, j->pictures.all, j->pictures.n, (fathom_error *)e) != FATHOM_OK;
+    if (*bad) return false;
+    *bad = fa_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, c->constraint, (fathom_error *)e) !=
+           FATHOM_OK;
+    c->constraint = NULL;
     return !*bad;
 }
 
@@ -263,7 +279,7 @@ static void start_choices(fa_worker *w) {
         fa_exchange *x = w->active[i];
         fa_job *j = x->job;
         for (size_t k = 0; k < j->n_choices; k++) {
-            fathom_error e = {0};
+            fa_error e = {0};
             bool bad;
             if (!may_start(j, k) || start_choice(w, x, &j->choices[k], &e, &bad)) continue;
             if (!bad) return; /* no session is free */
@@ -318,7 +334,8 @@ static bool take(fa_worker *w) {
         bool ok = true;
         size_t over = 0;
         for (size_t k = 0; k < j->n_choices && ok; k++) {
-            if (j->choices[k].session) ok = take_choice(w->active[i], &j->choices[k], &moved, &why);
+            if (j->choices[k].session && j->choices[k].started)
+                ok = take_choice(w->active[i], &j->choices[k], &moved, &why);
             over += j->choices[k].over;
         }
         if (!ok)

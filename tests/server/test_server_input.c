@@ -175,6 +175,79 @@ static void a_half_closed_connection_is_dropped(void *arg) {
     close(fd);
 }
 
+/* --- schemas that were made to hurt ---------------------------------------------------------------------------------------------- */
+
+/* A stream whose schema has thousands of references, which takes long to compile. */
+static int ask_with_references(void) {
+    enum { REFERENCES = 20000 };
+    char *body = NULL, *head = NULL;
+    size_t n;
+    FILE *f = open_memstream(&body, &n);
+    CHECK(f);
+    fprintf(
+        f,
+        "{\"model\": \"deepseek-chat\", \"stream\": true, \"max_tokens\": 2, \"messages\": [{\"role\": \"user\", \"content\": \"a\"}], "
+        "\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"x\", \"schema\": {\"$ref\": \"#/$defs/0\", \"$defs\": {");
+    for (int i = 0; i < REFERENCES; i++) fprintf(f, "\"%d\": {\"$ref\": \"#/$defs/x\"}, ", i);
+    fputs("\"x\": {\"const\": 1}}}}}}", f);
+    fclose(f);
+    CHECK(asprintf(&head, HEAD "Connection: close\r\nContent-Length: %zu\r\n\r\n", n) > 0);
+    int fd = check_connect(&server);
+    check_send(fd, head, strlen(head));
+    check_send(fd, body, n);
+    free(head);
+    free(body);
+    return fd;
+}
+
+static int64_t under_way(void) {
+    check_response r = check_http(&server, "GET", "/metrics", NULL, NULL);
+    const char *running = strstr(r.body, "\nfathom_running "), *waiting = strstr(r.body, "\nfathom_waiting ");
+    CHECK(running && waiting, "%s", r.body);
+    int64_t n = atoll(running + 16) + atoll(waiting + 16);
+    check_response_free(&r);
+    return n;
+}
+
+/* Not by a clock, but by who comes first: the answer of three tokens, or the last of eight grammars. */
+static void a_schema_made_to_hurt_delays_nobody_else(void *arg) {
+    enum { ASKERS = 8 };
+    int fds[ASKERS];
+    (void)arg;
+    for (int i = 0; i < ASKERS; i++) fds[i] = ask_with_references();
+    while (under_way() < ASKERS) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    check_response r = check_http(&server, "POST", "/completions", NULL,
+                                  "{\"model\": \"deepseek-chat\", \"prompt\": \"a\", \"max_tokens\": 3}");
+    CHECK(r.status == 200, "%d %s", r.status, r.body);
+    check_response_free(&r);
+    int silent = 0;
+    for (int i = 0; i < ASKERS; i++) {
+        struct pollfd p = {.fd = fds[i], .events = POLLIN};
+        silent += poll(&p, 1, 0) == 0;
+    }
+    CHECK(silent > 0, "all grammars were made before the answer without one");
+    for (int i = 0; i < ASKERS; i++) {
+        r = check_receive(fds[i], 30);
+        CHECK(r.status == 200 && strstr(r.body, "data: [DONE]"), "%d %s", r.status, r.body);
+        check_response_free(&r);
+        close(fds[i]);
+    }
+}
+
+/* Their clients leave while the grammars are made: the places are free again, and the service goes on. */
+static void whoever_waits_for_a_schema_may_leave(void *arg) {
+    enum { ASKERS = 12 };
+    int fds[ASKERS];
+    (void)arg;
+    for (int i = 0; i < ASKERS; i++) fds[i] = ask_with_references();
+    while (under_way() < ASKERS) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (int i = 0; i < ASKERS; i++) close(fds[i]);
+    for (int i = 0; under_way(); i++) {
+        CHECK(i < 3000, "places stay taken");
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+}
+
 static const check_case others[] = {
     {"a word for a number is 400 and the field is named", a_word_for_a_number_is_400_and_the_field_is_named, NULL},
     {"an unknown path is told which there are", an_unknown_path_is_told_which_there_are, NULL},
@@ -182,6 +255,8 @@ static const check_case others[] = {
     {"so are chunks", slow_ones_are_cut_off, HEAD "Transfer-Encoding: chunked\r\n\r\nfff\r\n"},
     {"so are headers", slow_ones_are_cut_off, "GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "},
     {"so is a first line", slow_ones_are_cut_off, "GET /"},
+    {"a schema made to hurt delays nobody else", a_schema_made_to_hurt_delays_nobody_else, NULL},
+    {"whoever waits for a schema may leave", whoever_waits_for_a_schema_may_leave, NULL},
     {"a body that comes in time is read", a_body_that_comes_in_time_is_read, NULL},
     {"a half-closed connection is dropped", a_half_closed_connection_is_dropped,
      "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"},
