@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/engine/engine.h"
+#include "host/backend/board/board.h"
+#include "host/engine/internal.h"
 #include "host/image/image.h"
+#include "quant/quantise.h"
+#include "sim/device/sim.h"
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
 #include "tests/lib/golden_engine.h"
@@ -247,6 +250,87 @@ static void messages_give_the_golden_ids(void *arg) {
     golden_close(&g);
 }
 
+/* The golden answer about a picture that the owner shows for the first time; false where the board was lost. */
+static bool answers(fathom_engine *engine, const golden_prompt *p, uint64_t owner, golden_answer *a) {
+    fathom_error e = {0};
+    fathom_session *s = golden_session(engine, owner);
+    show(engine, s, "wide");
+    golden_ask(s, p->ids, p->n, &golden_greedy);
+    a->n = 0;
+    fathom_status st = FATHOM_OK;
+    for (int busy = 1, steps = 0; busy && !st; steps++) {
+        CHECK(steps < 1000, "the answer does not end");
+        st = fathom_engine_step(engine, &busy, &e);
+        golden_take(s, a);
+    }
+    bool failed = st || fathom_session_finish(s) == FATHOM_FAILED;
+    CHECK(!failed || e.text[0] || fathom_session_error(s)[0], "an error without a text");
+    if (!failed) golden_same_ids(p->name, a, p->ids + p->n, p->n_greedy);
+    fathom_session_close(s);
+    return !failed;
+}
+
+/* Most of them come while the picture is looked at: its launches are the most. */
+static void faults_of_a_board_change_no_answer(void *arg) {
+    (void)arg;
+    enum { FAULTS = 48 };
+    static const variant board = {"sim", "janus-pro-tiny", 0};
+    golden g;
+    fathom_error e = {0};
+    fathom_device before, after;
+    golden_open(&g, "janus-pro-tiny");
+    const golden_prompt *p = about(&g, "wide");
+    golden_answer *a = must_alloc(sizeof *a);
+    fathom_engine *engine = open_variant(&board);
+    fathom_engine_device(engine, &before);
+    CHECK(answers(engine, p, 1, a));
+    fathom_engine_device(engine, &after);
+    check_rng rng = {11};
+    for (uint64_t i = 0; i < FAULTS; i++) {
+        sim_fault_kind kind = (sim_fault_kind)(i % SIM_FAULT_KINDS);
+        int64_t most = kind >= SIM_FAULT_HANG ? after.launches - before.launches : after.transfers - before.transfers;
+        sim_fault fault = {kind, (int64_t)(check_u64(&rng) % (uint64_t)most), check_u64(&rng)};
+        CHECK_OK(fa_sim_inject(fa_board_backend_device(engine->backend), &fault, 1, (fa_error *)&e), &e);
+        bool right = answers(engine, p, i + 2, a);
+        CHECK(fa_sim_faults_happened(fa_board_backend_device(engine->backend)) == 1, "fault %d did not happen", (int)i);
+        CHECK(right == (kind != SIM_FAULT_LOST), "fault %d of kind %d at %lld: %s", (int)i, kind, (long long)fault.at,
+              right ? "an answer" : "no answer");
+        if (right) continue;
+        fathom_engine_close(engine);
+        engine = open_variant(&board);
+    }
+    fathom_engine_close(engine);
+    free(a);
+    golden_close(&g);
+}
+
+static void answers_of_fp8_are_the_same_everywhere(void *arg) {
+    (void)arg;
+    golden g;
+    fa_error e = {0};
+    char *dir = check_scratch(), *out = NULL;
+    CHECK(asprintf(&out, "%s/fp8", dir) > 0);
+    golden_open(&g, "janus-pro-tiny");
+    CHECK_OK(fa_quantise(&(fa_quantise_options){.source = g.dir, .destination = out}, &e), &e);
+    static const char *const backends[] = {"reference", "cpu", "sim"};
+    golden_answer *a = must_alloc(3 * sizeof *a);
+    const golden_prompt *p = about(&g, "big");
+    for (int i = 0; i < 3; i++) {
+        fathom_engine *engine;
+        fathom_options o = {.model = out, .backend = backends[i], .context = 200};
+        CHECK_OK(fathom_engine_open(&engine, &o, (fathom_error *)&e), &e);
+        fathom_session *s = golden_session(engine, 1);
+        show(engine, s, "big");
+        golden_ask(s, p->ids, p->n, &golden_greedy);
+        golden_run(engine, s, &a[i]);
+        golden_same_answer(backends[i], &a[i], &a[0]);
+        fathom_engine_close(engine);
+    }
+    check_remove(dir);
+    free(a), free(out), free(dir);
+    golden_close(&g);
+}
+
 int main(int argc, char **argv) {
     static variant saved = {"cpu", "janus-pro-tiny-hf", 0}, cut = {"cpu", "janus-pro-tiny", 11},
                    reference = {"reference", "janus-pro-tiny", 0}, sim = {"sim", "janus-pro-tiny", 0},
@@ -266,6 +350,8 @@ int main(int argc, char **argv) {
         {"nobody waits for the pictures of others", nobody_waits_for_the_pictures_of_others, NULL},
         {"wrong prompts are refused", wrong_prompts_are_refused, NULL},
         {"messages give the golden ids", messages_give_the_golden_ids, NULL},
+        {"faults of a board change no answer", faults_of_a_board_change_no_answer, NULL},
+        {"answers of FP8 weights are the same everywhere", answers_of_fp8_are_the_same_everywhere, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -149,6 +149,24 @@ static int run_conv(rig *r, const conv_case *c, const float *x, const float *w, 
     return fa_conv_side(&conv, c->height) * fa_conv_side(&conv, c->width) * c->outputs;
 }
 
+/* A convolution of FP8 weights, whose windows are quantised by blocks of 128; the number of values. */
+static int run_fp8(rig *r, const float *x, float *y) {
+    enum { INPUTS = 192, OUTPUTS = 20, SIDE = 24 };
+    static uint8_t codes[OUTPUTS * INPUTS];
+    static const float scales[2] = {0.03f, 0.07f};
+    check_rng rng = {8};
+    fa_error e = {0};
+    for (size_t i = 0; i < sizeof codes; i++) codes[i] = (uint8_t)(check_u64(&rng) % 0x7f | (check_u64(&rng) & 0x80));
+    fa_conv conv = {
+        .linear.w = {.name = "w", .type = FA_F8_E4M3, .rows = OUTPUTS, .cols = INPUTS, .data = codes, .scale = scales},
+        .channels = 3,
+        .kernel = 8,
+        .stride = 8};
+    CHECK_OK(r->backend->weight(r->backend, &conv.linear.w, &e), &e);
+    CHECK_OK(fa_vision_conv(&r->ops, &conv, x, SIDE, SIDE, y, &e), &e);
+    return OUTPUTS * SIDE * SIDE / 64;
+}
+
 enum { ROWS = 131, HEADS = 3, HEAD = 20, WIDTH = HEADS * HEAD };
 
 static void attend(const float *qkv, double *y) {
@@ -199,6 +217,7 @@ static void ops_are_their_formulas(void *arg) {
 static int run_all(rig *r, const float *x, const float *w, const float *b, float *y) {
     int n = 0;
     for (size_t i = 0; i < sizeof convs / sizeof *convs; i++) n += run_conv(r, &convs[i], x, w, b, y + n);
+    n += run_fp8(r, x, y + n);
     run_attention(r, x, y + n);
     return n + ROWS * WIDTH;
 }
