@@ -98,6 +98,7 @@ typedef struct fathom_info {
         picture_rows; /* positions that a picture takes beside begin and end; 0: the model does not look at pictures */
     int64_t parameters;
     int64_t file_bytes, cache_bytes, cache_bytes_per_token, other_bytes;
+    int32_t drawing_side, drawing_codes; /* pixels along a side of a picture that it draws, codes of one; 0: none */
 } fathom_info;
 FATHOM_API void fathom_engine_info_sized(const fathom_engine *engine, fathom_info *info, size_t size);
 static inline void fathom_engine_info(const fathom_engine *engine, fathom_info *info) {
@@ -210,6 +211,20 @@ FATHOM_API void fathom_picture_close(fathom_picture *picture);
  * Without this call, or with n = 0, placeholders are tokens like any other. The prompt fails with FATHOM_EINVAL when the numbers differ. */
 FATHOM_API fathom_status fathom_session_show(fathom_session *s, fathom_picture *const *pictures, size_t n,
                                              fathom_error *e);
+
+/* Drawing, by models whose drawing_side is not 0. The prompt that asks for a picture of what `text` says; as fathom_encode_chat. */
+FATHOM_API fathom_status fathom_encode_drawing(fathom_engine *engine, const char *text, size_t bytes, int32_t **ids,
+                                               size_t *n, fathom_error *e);
+/* Starts a picture in the place of an answer. Of `sampling`, temperature, top_k, top_p, min_p and seed count. Each code is chosen by
+ * without + guidance * (with - without) of its logits with the prompt and without it: 1 is the prompt alone, 5 is usual. Codes come out of
+ * fathom_session_next, without text; then the picture is decoded, and the session ends with FATHOM_STOP. The session holds two sequences in the cache.
+ * Errors as of fathom_session_prompt; FATHOM_EUNSUPPORTED: the model does not draw. */
+FATHOM_API fathom_status fathom_session_draw(fathom_session *s, const int32_t *ids, size_t n,
+                                             const fathom_sampling *sampling, float guidance, fathom_error *e);
+/* Codes and layers of the decoder that are done, and in all; 0 and 0 while the session does not draw. */
+FATHOM_API void fathom_session_drawing_progress(const fathom_session *s, int32_t *done, int32_t *total);
+/* True when the picture is whole: *rgb [side, side, 3], a view until the next prompt. */
+FATHOM_API bool fathom_session_drawn(const fathom_session *s, const uint8_t **rgb, int32_t *side);
 
 /* One step of the engine over all sessions that have work: cuts long prompts into chunks, one new token for each session that
  * is past its prompt, and one more for each draft that proves right. A session whose tokens have not all been taken with

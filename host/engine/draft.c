@@ -28,7 +28,8 @@ static int32_t least(int32_t a, int32_t b) {
 }
 
 static bool goes_on(const fa_turn *t) {
-    return t->kept && t->session->finish == FATHOM_RUNNING && t->session->n_new > 0;
+    const fathom_session *s = t->session;
+    return t->kept && s->finish == FATHOM_RUNNING && s->n_new > 0 && !s->drawing.on;
 }
 
 /* How many drafts each session gets: none past its last token, the fewer the more sessions answer at once. */

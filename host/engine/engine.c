@@ -39,11 +39,25 @@ static fa_status open_vision(fathom_engine *g, const char *path, fa_error *e) {
     return fa_vision_open(&g->pictures.vision, path, g->setup.config.hidden, g->setup.numerics, g->setup.step_rows, e);
 }
 
+/* What looks at pictures and what draws them are the model's guests together. */
+static fa_status guest_limits(void *engine, const fa_tensors *tensors, fa_limits *limits, fa_error *e) {
+    fathom_engine *g = engine;
+    fa_status st = g->pictures.vision ? fa_vision_limits_of(g->pictures.vision, tensors, limits, e) : FA_OK;
+    return st ? st : fa_draw_limits(g->drawings.draw, tensors, limits, e);
+}
+
+static fa_status guest_weights(void *engine, const fa_tensors *tensors, fa_backend *backend, fa_error *e) {
+    fathom_engine *g = engine;
+    fa_status st = g->pictures.vision ? fa_vision_load(g->pictures.vision, tensors, backend, e) : FA_OK;
+    return st ? st : fa_draw_load(g->drawings.draw, tensors, backend, e);
+}
+
 static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error *e) {
     const fa_setup *s = &g->setup;
     fa_status st = open_vision(g, o->model, e);
+    if (!st) st = fa_draw_open(&g->drawings.draw, s->config.hidden, s->numerics, s->step_rows, e);
     if (st) return st;
-    const fa_model_guest guest = {g->pictures.vision, fa_vision_limits_of, fa_vision_load};
+    const fa_model_guest guest = {g, guest_limits, guest_weights};
     fa_model_options m = {.path = o->model,
                           .backend = g->backend,
                           .numerics = s->numerics,
@@ -55,7 +69,7 @@ static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error 
                           .experts_by = o->experts_by,
                           .progress = o->progress,
                           .progress_ctx = o->progress_ctx,
-                          .guest = g->pictures.vision ? &guest : NULL};
+                          .guest = &guest};
     return fa_model_open(&g->model, &m, e);
 }
 
@@ -116,7 +130,7 @@ static int64_t table_bytes(const fathom_engine *g, int64_t pages) {
     int64_t sampler = vocab * (int64_t)(sizeof(float) + sizeof(int32_t) + sizeof(fa_candidate));
     int64_t rows = s->step_rows * (int64_t)(3 * sizeof(int32_t) + sizeof(fa_place));
     return pages * (int64_t)(sizeof(fa_page) + 2 * sizeof(int32_t)) + s->sessions * session +
-           s->logit_rows * vocab * 4 + sampler + rows + fa_pictures_bytes(g);
+           s->logit_rows * vocab * 4 + sampler + rows + fa_pictures_bytes(g) + fa_drawings_bytes(g);
 }
 
 static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error *e) {
@@ -128,8 +142,9 @@ static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error 
     if (__builtin_mul_overflow(pages, layout->page_bytes, &pool)) pool = INT64_MAX;
     st = fa_memory_check(pool, table_bytes(g, pages), taken.activations + taken.rope + taken.backend + taken.host, e);
     if (st) return st;
-    /* one sequence more for fathom_logits */
-    return fa_cache_open(&g->cache, g->backend, layout, (int32_t)pages, g->setup.sessions + 1, g->setup.context, e);
+    /* a drawing session holds two; one more for fathom_logits */
+    int32_t sequences = g->setup.sessions * (fa_draw_can(g->drawings.draw) ? 2 : 1) + 1;
+    return fa_cache_open(&g->cache, g->backend, layout, (int32_t)pages, sequences, g->setup.context, e);
 }
 
 static fa_status open_tables(fathom_engine *g, fa_error *e) {
@@ -138,14 +153,15 @@ static fa_status open_tables(fathom_engine *g, fa_error *e) {
     size_t rows = (size_t)s->step_rows, sessions = (size_t)s->sessions, logit_rows = (size_t)s->logit_rows;
     g->sessions = fa_arena_array(&g->arena, sessions, sizeof *g->sessions);
     b->tokens = fa_arena_array(&g->arena, rows, sizeof *b->tokens);
-    b->rows_given = fa_arena_array(&g->arena, g->pictures.vision ? rows : 0, sizeof *b->rows_given);
+    bool gives = g->pictures.vision || fa_draw_can(g->drawings.draw);
+    if (gives) b->rows_given = fa_arena_array(&g->arena, rows, sizeof *b->rows_given);
     b->place = fa_arena_array(&g->arena, rows, sizeof *b->place);
     b->logit_rows = fa_arena_array(&g->arena, rows, sizeof *b->logit_rows);
     b->from = fa_arena_array(&g->arena, rows, sizeof *b->from);
     b->logits = fa_arena_array(&g->arena, logit_rows * (size_t)s->config.vocab, sizeof *b->logits);
     b->turns = fa_arena_array(&g->arena, sessions, sizeof *b->turns);
-    if (!g->sessions || !b->tokens || !b->rows_given || !b->place || !b->logit_rows || !b->from || !b->logits ||
-        !b->turns)
+    if (!g->sessions || !b->tokens || (gives && !b->rows_given) || !b->place || !b->logit_rows || !b->from ||
+        !b->logits || !b->turns)
         return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     for (size_t i = 0; i < sessions; i++) {
         g->sessions[i].engine = g;
@@ -159,7 +175,8 @@ static fa_status open_tables(fathom_engine *g, fa_error *e) {
         if (!g->sessions[i].tokens || !g->sessions[i].made || !g->sessions[i].scored)
             return fa_fail(e, FA_ENOMEM, "engine: out of memory for %d sessions", s->sessions);
     }
-    return fa_sampler_open(&g->sampler, &g->arena, s->config.vocab, e);
+    fa_status st = fa_sampler_open(&g->sampler, &g->arena, s->config.vocab, e);
+    return st ? st : fa_drawings_open(g, e);
 }
 
 static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error *e) {
@@ -214,6 +231,7 @@ void fathom_engine_close(fathom_engine *g) {
     pthread_mutex_destroy(&g->vocabulary_lock);
     if (g->tokenizer) fa_tokenizer_close(g->tokenizer);
     fa_pictures_close(g);
+    fa_drawings_close(g);
     if (g->model) fa_model_close(g->model);
     if (g->backend) g->backend->close(g->backend);
     fa_arena_free(&g->arena);
@@ -235,6 +253,8 @@ void fathom_engine_info_sized(const fathom_engine *g, fathom_info *info, size_t 
     const fa_kv_layout *layout = fa_model_kv_layout(g->model);
     fa_model_memory m = fa_model_get_memory(g->model);
     fa_cache_usage cache = fa_cache_get_usage(g->cache);
+    int32_t side, codes;
+    fa_drawings_describe(g, &side, &codes);
     fathom_info all = {
         .architecture = c->architecture,
         .model_name = g->name,
@@ -248,6 +268,8 @@ void fathom_engine_info_sized(const fathom_engine *g, fathom_info *info, size_t 
         .layers = c->layers,
         .hidden = c->hidden,
         .picture_rows = fa_engine_picture_rows(g),
+        .drawing_side = side,
+        .drawing_codes = codes,
         .parameters = count_parameters(fa_model_tensors(g->model)),
         .file_bytes = m.files,
         .cache_bytes = cache.bytes,
@@ -308,7 +330,8 @@ int32_t fa_engine_most_rows(const fathom_engine *g) {
 }
 
 void fa_engine_limit_rows(fathom_engine *g, int32_t rows) {
-    if (rows < g->setup.sessions) rows = g->setup.sessions;
+    int32_t least = g->setup.sessions * (g->drawings.draw ? 2 : 1);
+    if (rows < least) rows = least;
     g->rows_limit = rows > g->setup.step_rows ? g->setup.step_rows : rows;
 }
 

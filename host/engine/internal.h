@@ -7,6 +7,7 @@
 
 #include "host/base/arena.h"
 #include "host/cache/cache.h"
+#include "host/engine/drawing.h"
 #include "host/engine/engine.h"
 #include "host/engine/pictures.h"
 #include "host/engine/sampler.h"
@@ -34,8 +35,8 @@ typedef struct fa_turn {
 typedef struct fa_batch {
     int32_t *tokens; /* [step_rows] */
     const float *
-        *rows_given;     /* [step_rows] rows that stand for their tokens' embeddings, or NULL; of models with eyes */
-    fa_place *place;     /* [step_rows] */
+        *rows_given; /* [step_rows] rows that stand for their tokens' embeddings, or NULL; NULL: the model takes none */
+    fa_place *place; /* [step_rows] */
     int32_t *logit_rows; /* [step_rows] */
     int32_t *from;       /* [step_rows] rows that a pass of the MTP layer goes on from */
     float *logits;       /* [logit rows, vocab] */
@@ -67,13 +68,14 @@ struct fathom_engine {
     const fa_chat_family *chat; /* or NULL */
     fa_cache *cache;
     fa_pictures pictures;
+    fa_drawings drawings;
     fa_arena arena;           /* all below */
     fathom_session *sessions; /* [setup.sessions] */
     fa_batch batch;
     fa_sampler sampler;
     size_t longest_piece; /* bytes of the longest token */
     const fa_probe *probe;
-    int32_t rows_limit;                                        /* of a step, sessions .. setup.step_rows */
+    int32_t rows_limit;                                        /* of a step, least .. setup.step_rows */
     int32_t background_limit;                                  /* of these, for background sessions */
     int64_t turns;                                             /* of background sessions so far */
     bool device_lost;                                          /* and the answers that it held have ended */
@@ -91,6 +93,7 @@ struct fathom_session {
     int32_t most_drafts;      /* as far as guessing ahead has been worth it of late */
     fathom_sampling sampling; /* its arrays are copies */
     fa_session_pictures pictures;
+    fa_drawing drawing;
     int32_t *stop_ids; /* [sampling.n_stop_ids] */
     fa_stops stops;
     fa_constraint *constraint; /* or NULL */

@@ -13,8 +13,8 @@ static int64_t now_ns(void) {
 
 /* A session takes part in the next step when it has an answer to make and the caller has taken the last tokens. */
 static bool is_ready(const fathom_session *s) {
-    return s->open && s->finish == FATHOM_RUNNING && s->n_seen == s->n_made && s->n_scored_seen == s->n_scored &&
-           !fa_pictures_wait(s);
+    return s->open && s->finish == FATHOM_RUNNING && !fa_drawing_is_full(s) && s->n_seen == s->n_made &&
+           s->n_scored_seen == s->n_scored && !fa_pictures_wait(s);
 }
 
 int32_t fa_engine_foreground(const fathom_engine *g) {
@@ -44,7 +44,7 @@ static void set_wanted(fathom_engine *g) {
 static int32_t hold_background(fathom_engine *g) {
     int32_t left = g->background_limit;
     for (int32_t i = 0; i < g->setup.sessions; i++) g->sessions[i].held = g->sessions[i].background;
-    for (; left > 0; left--) {
+    while (left > 0) {
         fathom_session *next = NULL;
         for (int32_t i = 0; i < g->setup.sessions; i++) {
             fathom_session *s = &g->sessions[i];
@@ -53,16 +53,17 @@ static int32_t hold_background(fathom_engine *g) {
         if (!next) break;
         next->held = false;
         next->last_turn = ++g->turns;
+        left -= fa_drawing_copies(&next->drawing);
     }
-    return left;
+    return left > 0 ? left : 0;
 }
 
-/* Deals `left` rows out evenly to those turns, of background sessions or of the others, that have more waiting. Returns what nobody
- * needs. */
+/* Deals `left` rows out evenly to those turns, of background sessions or of the others, that have more waiting; one that draws takes each
+ * twice. Returns what nobody needs. */
 static int32_t deal(fa_batch *b, bool background, int32_t left) {
-    int32_t hungry;
+    int32_t hungry, dealt;
     do {
-        hungry = 0;
+        hungry = dealt = 0;
         for (int32_t i = 0; i < b->n_turns; i++) {
             bool here = b->turns[i].session->background == background;
             hungry += here && b->turns[i].wanted > b->turns[i].rows;
@@ -70,19 +71,20 @@ static int32_t deal(fa_batch *b, bool background, int32_t left) {
         int32_t share = hungry ? (left + hungry - 1) / hungry : 0;
         for (int32_t i = 0; i < b->n_turns; i++) {
             fa_turn *turn = &b->turns[i];
-            int32_t more = turn->wanted - turn->rows;
+            int32_t more = turn->wanted - turn->rows, copies = fa_drawing_copies(&turn->session->drawing);
             if (more > share) more = share;
-            if (more > left) more = left;
+            if (more > left / copies) more = left / copies;
             if (more < 0 || turn->session->background != background)
                 more = 0; /* a turn with drafts has more rows than wait */
             turn->rows += more;
-            left -= more;
+            left -= more * copies;
+            dealt += more;
         }
-    } while (hungry && left);
+    } while (hungry && dealt);
     return left;
 }
 
-/* Every ready session that is not held gets a row (step_rows >= sessions), which is all that one needs while it answers, and then those
+/* Every ready session that is not held gets a row, or two that draws (fa_engine_least_rows), which is all that one needs while it answers, and then those
  * of its drafts; what is left is dealt out to those that have more waiting, background sessions last. Answers come first, so that
  * they get the last pages. */
 static void plan(fathom_engine *g) {
@@ -97,7 +99,8 @@ static void plan(fathom_engine *g) {
         }
     }
     set_wanted(g);
-    int32_t left = g->rows_limit - b->n_turns;
+    int32_t left = g->rows_limit;
+    for (int32_t i = 0; i < b->n_turns; i++) left -= fa_drawing_copies(&b->turns[i].session->drawing);
     for (int32_t i = 0; i < b->n_turns; i++) {
         fa_turn *turn = &b->turns[i];
         int32_t most = turn->session->background && background < left ? background : left;
@@ -114,11 +117,31 @@ static void plan(fathom_engine *g) {
 /* Room in the cache for a turn, with that for drafts if it is to be had. */
 static fa_status make_room(const fathom_engine *g, fa_turn *turn, fa_error *e) {
     fa_sequence *q = turn->session->sequence;
+    if (turn->session->drawing.on) {
+        fa_status st = fa_sequence_extend(turn->session->drawing.without, turn->rows, e);
+        if (st) return st;
+    }
     turn->has_room = fa_sequence_extend(q, turn->rows + fa_draft_room(g), e) == FA_OK;
     if (turn->has_room) return FA_OK;
     turn->rows -= turn->drafts;
     turn->drafts = 0;
     return fa_sequence_extend(q, turn->rows, e);
+}
+
+/* What a session holds in the cache. */
+static void drop_positions(fathom_session *s) {
+    fa_sequence_truncate(s->sequence, 0);
+    if (s->drawing.on) fa_sequence_truncate(s->drawing.without, 0);
+}
+
+/* Row `pos` of one of a session's sequences. */
+static void place_row(fathom_engine *g, fathom_session *s, const fa_sequence *q, const int32_t *tokens, int32_t pos) {
+    fa_batch *b = &g->batch;
+    const float *given = fa_drawing_row(s, pos);
+    if (!given && g->pictures.vision) given = fa_pictures_row(s, pos);
+    b->tokens[b->rows] = tokens[pos];
+    if (b->rows_given) b->rows_given[b->rows] = given;
+    b->place[b->rows++] = (fa_place){pos, fa_sequence_pages(q)};
 }
 
 /* Puts a turn's tokens into the batch, with room in the cache. Without room the session ends, and its pages serve the
@@ -128,18 +151,16 @@ static bool place(fathom_engine *g, fa_turn *turn) {
     fathom_session *s = turn->session;
     fa_error e = {0};
     if (make_room(g, turn, &e)) {
-        fa_sequence_truncate(s->sequence, 0);
+        drop_positions(s);
         fa_session_fail(s, &e);
         return false;
     }
     int32_t length = fa_sequence_length(s->sequence);
     turn->first = b->rows;
-    if (s->background) b->background += turn->rows;
-    for (int32_t i = 0; i < turn->rows; i++) {
-        b->tokens[b->rows] = s->tokens[length + i];
-        if (g->pictures.vision) b->rows_given[b->rows] = fa_pictures_row(s, length + i);
-        b->place[b->rows++] = (fa_place){length + i, fa_sequence_pages(s->sequence)};
-    }
+    if (s->background) b->background += turn->rows * fa_drawing_copies(&s->drawing);
+    for (int32_t i = 0; i < turn->rows; i++) place_row(g, s, s->sequence, s->tokens, length + i);
+    for (int32_t i = 0; i < turn->rows && s->drawing.on; i++)
+        place_row(g, s, s->drawing.without, s->drawing.tokens, length + i);
     return true;
 }
 
@@ -149,9 +170,16 @@ static void place_turns(fathom_engine *g) {
     fa_batch *b = &g->batch;
     int32_t planned = b->n_turns;
     b->rows = b->n_turns = b->n_logits = b->background = 0;
+    g->drawings.n_rows = g->drawings.n_hidden = 0;
     for (int32_t i = 0; i < planned; i++) {
         fa_turn turn = b->turns[i];
         if (!place(g, &turn)) continue;
+        if (turn.session->drawing.on) {
+            fa_drawing_want(turn.session, b->rows - turn.rows - 1, b->rows - 1,
+                            turn.rows == fa_session_waiting(turn.session));
+            b->turns[b->n_turns++] = turn;
+            continue;
+        }
         turn.first_logits = b->n_logits;
         turn.n_logits = fa_score_logits(&turn);
         if (turn.n_logits <= turn.drafts) turn.n_logits = turn.drafts + 1;
@@ -172,7 +200,7 @@ static loss settle_loss(fathom_engine *g, fa_status st, const fa_error *why) {
         fathom_session *s = &g->sessions[i];
         if (!s->open) continue;
         if (gone && s->finish == FATHOM_RUNNING && fa_sequence_length(s->sequence) > 0) fa_session_fail(s, why);
-        fa_sequence_truncate(s->sequence, 0);
+        drop_positions(s);
     }
     fa_cache_forget(g->cache);
     g->device_lost |= gone;
@@ -185,19 +213,28 @@ bool fa_engine_recover(fathom_engine *g, const fa_error *why) {
 
 static fa_status run(fathom_engine *g, fa_error *e) {
     fa_batch *b = &g->batch;
+    fa_drawings *d = &g->drawings;
+    if (!fa_drawings_embed(g)) {
+        b->n_turns = 0;
+        return FA_OK;
+    }
     fa_step step = {.rows = b->rows,
                     .tokens = b->tokens,
-                    .embeddings = g->pictures.vision ? b->rows_given : NULL,
+                    .embeddings = b->rows_given,
                     .place = b->place,
                     .pool = fa_cache_pool(g->cache),
                     .n_logits = b->n_logits,
                     .logit_rows = b->logit_rows,
                     .logits = b->logits,
+                    .n_hidden = d->n_hidden,
+                    .hidden_rows = d->hidden_rows,
+                    .hidden = d->hidden,
                     .probe = g->probe};
     fa_error why = {0};
     fa_status st = g->run(g->model, &step, &why);
     loss lost = settle_loss(g, st, &why);
     if (st && e) *e = why;
+    if (!st && !fa_drawings_score(g)) b->n_turns = 0;
     if (!lost) return st;
     for (int32_t i = 0; i < b->n_turns && lost == LOST_DEVICE; i++)
         if (b->turns[i].session->finish == FATHOM_RUNNING) fa_session_fail(b->turns[i].session, &why);
@@ -233,6 +270,10 @@ static void take_tokens(fathom_engine *g, fa_turn *turn) {
 /* Takes what the step computed for one session; which of its rows stand. */
 static void finish_turn(fathom_engine *g, fa_turn *turn) {
     fathom_session *s = turn->session;
+    if (s->drawing.on) {
+        turn->kept = s->drawing.first_hidden < 0 || fa_drawing_take(s) ? turn->rows : 0;
+        return;
+    }
     int32_t last = turn->first_logits + turn->n_logits - 1;
     const float *logits = g->batch.logits + (int64_t)last * g->setup.config.vocab;
     bool whole = fa_session_waiting(s) == turn->rows - turn->drafts;
@@ -253,7 +294,9 @@ static void finish_turn(fathom_engine *g, fa_turn *turn) {
 /* Records what stands and what it took. */
 static void record_turn(fa_turn *turn, int64_t ns) {
     fathom_session *s = turn->session;
-    if (turn->kept) fa_sequence_append(s->sequence, fa_pictures_keys(s) + fa_sequence_length(s->sequence), turn->kept);
+    int32_t length = fa_sequence_length(s->sequence);
+    if (turn->kept) fa_sequence_append(s->sequence, fa_pictures_keys(s) + length, turn->kept);
+    if (turn->kept && s->drawing.on) fa_sequence_append(s->drawing.without, s->drawing.tokens + length, turn->kept);
     *(turn->prompt ? &s->usage.prompt_ns : &s->usage.new_ns) += ns;
 }
 
@@ -263,6 +306,7 @@ fathom_status fathom_engine_step(fathom_engine *g, int *busy, fathom_error *erro
     fa_status st = FA_OK;
     end_cancelled(g);
     fa_pictures_advance(g);
+    fa_drawings_advance(g);
     plan(g);
     place_turns(g);
     if (b->rows) st = run(g, fa_error_of(error));

@@ -26,6 +26,7 @@ fathom_status fathom_session_open(fathom_engine *g, uint64_t owner, fathom_sessi
 void fathom_session_close(fathom_session *s) {
     if (!s || !s->open) return;
     fa_pictures_release(s);
+    fa_drawing_release(s);
     fa_sequence_close(s->sequence);
     fa_stops_close(&s->stops);
     fa_constraint_close(s->constraint);
@@ -33,9 +34,14 @@ void fathom_session_close(fathom_session *s) {
     fa_text_free(&s->text);
     free(s->stop_ids);
     fathom_engine *engine = s->engine;
-    int32_t *tokens = s->tokens, *keys = s->pictures.keys;
+    int32_t *tokens = s->tokens, *keys = s->pictures.keys, *without = s->drawing.tokens;
     fathom_token *made = s->made, *scored = s->scored;
-    *s = (fathom_session){.engine = engine, .tokens = tokens, .made = made, .scored = scored, .pictures.keys = keys};
+    *s = (fathom_session){.engine = engine,
+                          .tokens = tokens,
+                          .made = made,
+                          .scored = scored,
+                          .pictures.keys = keys,
+                          .drawing.tokens = without};
 }
 
 /* --- the prompt --------------------------------------------------------------------------------------------------- */
@@ -124,6 +130,7 @@ fathom_status fa_session_prompt(fathom_session *s, const int32_t *ids, size_t n,
     atomic_store(&s->cancelled, false);
     s->usage = (fathom_usage){.prompt_tokens = (int32_t)n};
     fa_pictures_start(s, shown);
+    fa_drawing_release(s);
     s->usage.cached_tokens = fa_sequence_reuse(s->sequence, fa_pictures_keys(s), s->score_next);
     return FATHOM_OK;
 }
@@ -205,6 +212,7 @@ void fa_session_end(fathom_session *s, fathom_finish why) {
     s->piece.n = 0;
     fa_text_append(&s->piece, text, held);
     fa_decoder_end(&s->decoder, &s->piece);
+    fa_drawing_end(s);
 }
 
 void fa_session_fail(fathom_session *s, const fa_error *why) {

@@ -220,6 +220,9 @@ static fa_status read_config(fa_config *c, const json_t *o, const char *file, fa
     int64_t bos = -1;
     if (!s) s = fa_json_int(o, "bos_token_id", -1, (1 << 24) - 1, -1, &bos, file, e);
     c->bos_id = (int32_t)bos;
+    int64_t pad = -1;
+    if (!s) s = fa_json_int(o, "pad_token_id", -1, (1 << 24) - 1, -1, &pad, file, e);
+    c->pad_id = (int32_t)pad;
     if (!s) s = read_eos(c, o, file, e);
     if (family->of == FA_OF_QWEN2) c->attention_bias = true; /* by architecture: q, k and v always have one */
     return s;

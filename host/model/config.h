@@ -21,7 +21,7 @@ typedef struct fa_config {
     const char *architecture; /* static: "DeepseekV3ForCausalLM", ... (for GGUF the one it stands for) */
     const char *family;       /* static: "deepseek-v3", "deepseek-v2", "llama", "qwen2" */
     int32_t vocab, hidden, layers, intermediate, max_positions;
-    int32_t bos_id;            /* -1: none */
+    int32_t bos_id, pad_id;    /* -1: none */
     int32_t eos_ids[8], n_eos; /* a model may have several */
     float norm_eps;
     bool tied_embeddings, attention_bias; /* qkv bias */

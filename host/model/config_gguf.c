@@ -72,6 +72,7 @@ static fa_status read_vocabulary(fa_config *c, const fa_gguf *g, const char *arc
     int64_t id = -1;
     s = fa_gguf_int(g, "tokenizer.ggml.bos_token_id", 0, vocab - 1, -1, &id, e);
     c->bos_id = (int32_t)id;
+    c->pad_id = -1;
     static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
     for (int i = 0; i < 3 && !s; i++) {

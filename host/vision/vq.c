@@ -17,6 +17,10 @@ int32_t fa_vq_scale(const fa_vq *vq) {
     return vq->scale;
 }
 
+int32_t fa_vq_layers(const fa_vq *vq) {
+    return vq->decoder.n;
+}
+
 bool fa_vq_can_encode(const fa_vq *vq) {
     return vq->encoder.n > 0;
 }
@@ -88,26 +92,38 @@ void fa_vq_limits(const fa_vq *vq, int32_t height, int32_t width, fa_vision_limi
     }
 }
 
-int64_t fa_vq_bytes(const fa_vq *vq, int32_t height, int32_t width) {
+/* Of both ways over a grid. */
+static room room_of_both(const fa_vq *vq, int32_t height, int32_t width) {
     room r = room_of(&vq->decoder, height, width);
+    room encoder = room_of(&vq->encoder, height * vq->scale, width * vq->scale);
+    r.map = larger(r.map, encoder.map);
+    r.qkv = larger(r.qkv, encoder.qkv);
+    return r;
+}
+
+int64_t fa_vq_bytes(const fa_vq *vq, int32_t height, int32_t width) {
+    room r = room_of_both(vq, height, width);
     return (3 * r.map + r.qkv) * (int64_t)sizeof(float);
 }
 
-/* A pass over a chain, whose first map is height x width of `channels`. */
-static fa_status open_pass(fa_vq_pass **out, const vq_chain *chain, fa_vision_ops *ops, int32_t height, int32_t width,
-                           int32_t channels, fa_error *e) {
+fa_status fa_vq_open(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, int32_t height, int32_t width,
+                     fa_error *e) {
     *out = NULL;
-    room r = room_of(chain, height, width);
+    int64_t most = MOST_PIXELS / ((int64_t)vq->scale * vq->scale);
+    if (height < 1 || width < 1 || (int64_t)height * width > most)
+        return fa_fail(e, FA_ELIMIT, "a picture of %d x %d codes: must be 1 .. %lld in all", height, width,
+                       (long long)most);
+    room r = room_of_both(vq, height, width);
     fa_vq_pass *p = calloc(1, sizeof *p);
-    if (!p) return fa_fail(e, FA_ENOMEM, "out of memory for a picture");
-    *p = (fa_vq_pass){.chain = chain, .ops = ops, .height = height, .width = width, .channels = channels};
+    if (!p) return fa_fail(e, FA_ENOMEM, "out of memory for pictures");
+    *p = (fa_vq_pass){.vq = vq, .ops = ops, .grid_height = height, .grid_width = width};
     p->x = malloc((size_t)r.map * sizeof(float));
     p->a = malloc((size_t)r.map * sizeof(float));
     p->b = malloc((size_t)r.map * sizeof(float));
     p->qkv = malloc((size_t)r.qkv * sizeof(float));
     if (!p->x || !p->a || !p->b || !p->qkv) {
         fa_vq_close(p);
-        return fa_fail(e, FA_ENOMEM, "out of memory for a picture (%.0f MB)",
+        return fa_fail(e, FA_ENOMEM, "out of memory for pictures (%.0f MB)",
                        (double)(3 * r.map + r.qkv) * sizeof(float) / 1e6);
     }
     *out = p;
@@ -123,13 +139,6 @@ void fa_vq_close(fa_vq_pass *p) {
     free(p);
 }
 
-static fa_status check_size(const fa_vq *vq, int32_t height, int32_t width, fa_error *e) {
-    int64_t most = MOST_PIXELS / ((int64_t)vq->scale * vq->scale);
-    if (height >= 1 && width >= 1 && (int64_t)height * width <= most) return FA_OK;
-    return fa_fail(e, FA_ELIMIT, "a picture of %d x %d codes: must be 1 .. %lld in all", height, width,
-                   (long long)most);
-}
-
 /* The codebook's vectors, each divided by its length (at least 1e-12), as Janus' decoder takes them. */
 static void look_up(const fa_vq *vq, const int32_t *codes, int64_t n, float *to) {
     unsigned mode = fa_fp_enter();
@@ -142,26 +151,32 @@ static void look_up(const fa_vq *vq, const int32_t *codes, int64_t n, float *to)
     fa_fp_leave(mode);
 }
 
-fa_status fa_vq_decode(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, const int32_t *codes, int32_t height,
-                       int32_t width, fa_error *e) {
-    fa_status s = check_size(vq, height, width, e);
-    int64_t n = (int64_t)height * width;
-    for (int64_t t = 0; t < n && !s; t++)
-        if (codes[t] < 0 || codes[t] >= vq->codes)
-            s = fa_fail(e, FA_EINVAL, "code %lld is %d, must be in 0 .. %d", (long long)t, codes[t], vq->codes - 1);
-    if (!s) s = open_pass(out, &vq->decoder, ops, height, width, vq->dims, e);
-    if (!s) look_up(vq, codes, n, (*out)->x);
-    return s;
+/* A map of height x width of so many channels stands at the beginning of a chain. */
+static void begin(fa_vq_pass *p, const vq_chain *chain, int32_t height, int32_t width, int32_t channels) {
+    p->chain = chain;
+    p->next = 0;
+    p->height = height;
+    p->width = width;
+    p->channels = channels;
 }
 
-fa_status fa_vq_encode(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, const float *pixels, int32_t height,
-                       int32_t width, fa_error *e) {
+fa_status fa_vq_decode(fa_vq_pass *p, const int32_t *codes, fa_error *e) {
+    const fa_vq *vq = p->vq;
+    int64_t n = (int64_t)p->grid_height * p->grid_width;
+    for (int64_t t = 0; t < n; t++)
+        if (codes[t] < 0 || codes[t] >= vq->codes)
+            return fa_fail(e, FA_EINVAL, "code %lld is %d, must be in 0 .. %d", (long long)t, codes[t], vq->codes - 1);
+    begin(p, &vq->decoder, p->grid_height, p->grid_width, vq->dims);
+    look_up(vq, codes, n, p->x);
+    return FA_OK;
+}
+
+fa_status fa_vq_encode(fa_vq_pass *p, const float *pixels, fa_error *e) {
+    const fa_vq *vq = p->vq;
     if (!fa_vq_can_encode(vq)) return fa_fail(e, FA_EUNSUPPORTED, "the model's files have no encoder of pictures");
-    int32_t scale = vq->scale;
-    fa_status s = check_size(vq, height, width, e);
-    if (!s) s = open_pass(out, &vq->encoder, ops, height * scale, width * scale, 3, e);
-    if (!s) memcpy((*out)->x, pixels, (size_t)(height * scale) * (size_t)(width * scale) * 3 * sizeof *pixels);
-    return s;
+    begin(p, &vq->encoder, p->grid_height * vq->scale, p->grid_width * vq->scale, 3);
+    memcpy(p->x, pixels, (size_t)p->height * (size_t)p->width * 3 * sizeof *pixels);
+    return FA_OK;
 }
 
 fa_status fa_vq_advance(fa_vq_pass *p, bool *done, fa_error *e) {

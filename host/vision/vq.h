@@ -15,30 +15,32 @@ fa_status fa_vq_load(fa_vq **out, const fa_vision_loader *l, fa_error *e);
 /* Raises `limits` to what a grid of height x width codes needs. */
 void fa_vq_limits(const fa_vq *vq, int32_t height, int32_t width, fa_vision_limits *limits);
 
-int32_t fa_vq_codes(const fa_vq *vq); /* in the codebook */
-int32_t fa_vq_scale(const fa_vq *vq); /* pixels along a side of a code */
+int32_t fa_vq_codes(const fa_vq *vq);  /* in the codebook */
+int32_t fa_vq_scale(const fa_vq *vq);  /* pixels along a side of a code */
+int32_t fa_vq_layers(const fa_vq *vq); /* of the decoder: calls of fa_vq_advance */
 bool fa_vq_can_encode(const fa_vq *vq);
 
-/* Memory that one pass over a grid takes while it runs. */
+/* Memory that a pass over a grid takes. */
 int64_t fa_vq_bytes(const fa_vq *vq, int32_t height, int32_t width);
 
-/* A picture on its way through the layers; one at a time of each fa_vision_ops. */
+/* Pictures on their way through the layers, one after the other. */
 typedef struct fa_vq_pass fa_vq_pass;
 
-/* Begins with codes [height * width], or with pixels [height * scale * width * scale, 3] in -1 .. 1; they are copied. FA_EINVAL names a code outside
- * the codebook, FA_EUNSUPPORTED that there is no encoder, FA_ENOMEM, FA_ELIMIT. The caller closes the pass. */
-fa_status fa_vq_decode(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, const int32_t *codes, int32_t height,
-                       int32_t width, fa_error *e);
-fa_status fa_vq_encode(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, const float *pixels, int32_t height,
-                       int32_t width, fa_error *e);
+/* Takes the memory for grids of height x width codes, both ways. FA_ENOMEM, FA_ELIMIT. The caller closes it. */
+fa_status fa_vq_open(fa_vq_pass **out, const fa_vq *vq, fa_vision_ops *ops, int32_t height, int32_t width, fa_error *e);
+void fa_vq_close(fa_vq_pass *p);
+
+/* Begins with codes [height * width], or with pixels [height * scale * width * scale, 3] in -1 .. 1; they are copied. What was under way is given up.
+ * FA_EINVAL names a code outside the codebook, FA_EUNSUPPORTED that there is no encoder. */
+fa_status fa_vq_decode(fa_vq_pass *p, const int32_t *codes, fa_error *e);
+fa_status fa_vq_encode(fa_vq_pass *p, const float *pixels, fa_error *e);
 
 /* A layer further; *done when it was the last. */
 fa_status fa_vq_advance(fa_vq_pass *p, bool *done, fa_error *e);
 
-/* What the last layer made, until the pass is closed: of codes pixels [height * scale * width * scale, 3], about -1 .. 1; of pixels what is compared
+/* What the last layer made, until the next picture begins: of codes pixels [height * scale * width * scale, 3], about -1 .. 1; of pixels what is compared
  * with the codebook [height * width, its dims]. */
 const float *fa_vq_values(const fa_vq_pass *p);
-void fa_vq_close(fa_vq_pass *p);
 
 /* The `n` codes nearest to such values. As transformers compares them: Janus' own code divides both sides by their lengths first. */
 void fa_vq_quantise(const fa_vq *vq, const float *values, int64_t n, int32_t *codes);

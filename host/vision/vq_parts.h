@@ -57,8 +57,10 @@ struct fa_vq {
 };
 
 struct fa_vq_pass {
-    const vq_chain *chain;
+    const fa_vq *vq;
     fa_vision_ops *ops;
+    int32_t grid_height, grid_width; /* of codes */
+    const vq_chain *chain;           /* that the picture goes through; NULL before the first one */
     int next;                        /* layer */
     int32_t height, width, channels; /* of x now */
     float *x, *a, *b;                /* three maps of room; x is the one that goes on */

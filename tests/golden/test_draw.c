@@ -76,7 +76,8 @@ static fa_vq_pass *decode(studio *s, const int32_t *codes) {
     fa_error e;
     fa_vq_pass *p;
     int grid = fa_draw_grid(s->draw);
-    CHECK_OK(fa_vq_decode(&p, fa_draw_vq(s->draw), fa_draw_ops(s->draw), codes, grid, grid, &e), &e);
+    CHECK_OK(fa_vq_open(&p, fa_draw_vq(s->draw), fa_draw_ops(s->draw), grid, grid, &e), &e);
+    CHECK_OK(fa_vq_decode(p, codes, &e), &e);
     run_pass(p);
     return p;
 }
@@ -119,7 +120,8 @@ static void encoded(void *arg) {
     CHECK(read_codes(json_object_get(json_object_get(s.g.json, "vq_encode"), "codes"), want) == n);
     float *pixels = by_pixel(golden_blob(&s.g, "vq_encode", "pixels", (int64_t)s.side * s.side * 3), s.side, 3);
     float *latent = by_pixel(golden_blob(&s.g, "vq_encode", "latent", (int64_t)n * 8), grid, 8);
-    CHECK_OK(fa_vq_encode(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), pixels, grid, grid, &e), &e);
+    CHECK_OK(fa_vq_open(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), grid, grid, &e), &e);
+    CHECK_OK(fa_vq_encode(p, pixels, &e), &e);
     run_pass(p);
     golden_close_to("latent", fa_vq_values(p), latent, (int64_t)n * 8);
     fa_vq_quantise(fa_draw_vq(s.draw), fa_vq_values(p), n, found);
@@ -222,11 +224,13 @@ static void bad_codes(void *arg) {
     fa_error e;
     fa_vq_pass *p;
     int32_t codes[4] = {0, 95, 96, 1};
-    fa_status st = fa_vq_decode(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), codes, 2, 2, &e);
+    CHECK_OK(fa_vq_open(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), 2, 2, &e), &e);
+    fa_status st = fa_vq_decode(p, codes, &e);
     CHECK(st == FA_EINVAL && strstr(e.text, "code 2 is 96"), "%s", e.text);
-    st = fa_vq_decode(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), codes, 0, 2, &e);
+    fa_vq_close(p);
+    st = fa_vq_open(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), 0, 2, &e);
     CHECK(st == FA_ELIMIT, "%s", e.text);
-    st = fa_vq_decode(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), codes, 1 << 20, 1 << 20, &e);
+    st = fa_vq_open(&p, fa_draw_vq(s.draw), fa_draw_ops(s.draw), 1 << 20, 1 << 20, &e);
     CHECK(st == FA_ELIMIT, "%s", e.text);
     studio_close(&s);
 }
