@@ -112,6 +112,7 @@ static void link_files(const char *folder, const char *dir, const char *damaged)
     static const char *const files[] = {"config.json",
                                         "tokenizer.json",
                                         "tokenizer_config.json",
+                                        "preprocessor_config.json",
                                         "model.safetensors",
                                         "model.safetensors.index.json",
                                         "model-00001-of-000003.safetensors",
@@ -206,6 +207,9 @@ int main(int argc, char **argv) {
         {"config.json of V3", {"deepseek-v3-tiny-fp8", "config.json", NULL, true, open_config, 500}},
         {"config.json of Llama 3", {"r1-distill-llama-tiny", "config.json", NULL, true, open_config, 500}},
         {"config.json, by the engine", {"deepseek-v3-tiny-fp8", "config.json", NULL, true, open_engine, 250}},
+        {"config.json of Janus, by the engine", {"janus-pro-tiny", "config.json", NULL, true, open_engine, 250}},
+        {"preprocessor_config.json, by the engine",
+         {"janus-pro-tiny", "preprocessor_config.json", NULL, true, open_engine, 100}},
         {"config.json of Qwen, by the engine", {"r1-distill-qwen-tiny", "config.json", NULL, true, open_engine, 250}},
     };
     enum { N = sizeof table / sizeof *table };

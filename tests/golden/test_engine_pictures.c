@@ -270,25 +270,37 @@ static bool answers(fathom_engine *engine, const golden_prompt *p, uint64_t owne
     return !failed;
 }
 
-/* Most of them come while the picture is looked at: its launches are the most. */
+/* What the board did while it looked at one picture: a step for the patches, one a layer, one for the aligner. */
+static fathom_device look_once(fathom_engine *engine, const golden_prompt *p) {
+    fathom_device before, after;
+    fathom_session *s = golden_session(engine, 1000);
+    show(engine, s, "wide");
+    golden_ask(s, p->ids, p->n, &golden_greedy);
+    fathom_engine_device(engine, &before);
+    for (int i = 0; i < 4; i++) golden_step(engine);
+    fathom_engine_device(engine, &after);
+    fathom_session_close(s);
+    after.launches -= before.launches;
+    after.transfers -= before.transfers;
+    return after;
+}
+
+/* They come while the picture is looked at. */
 static void faults_of_a_board_change_no_answer(void *arg) {
     (void)arg;
     enum { FAULTS = 48 };
     static const variant board = {"sim", "janus-pro-tiny", 0};
     golden g;
     fathom_error e = {0};
-    fathom_device before, after;
     golden_open(&g, "janus-pro-tiny");
     const golden_prompt *p = about(&g, "wide");
     golden_answer *a = must_alloc(sizeof *a);
     fathom_engine *engine = open_variant(&board);
-    fathom_engine_device(engine, &before);
-    CHECK(answers(engine, p, 1, a));
-    fathom_engine_device(engine, &after);
+    fathom_device look = look_once(engine, p);
     check_rng rng = {11};
     for (uint64_t i = 0; i < FAULTS; i++) {
         sim_fault_kind kind = (sim_fault_kind)(i % SIM_FAULT_KINDS);
-        int64_t most = kind >= SIM_FAULT_HANG ? after.launches - before.launches : after.transfers - before.transfers;
+        int64_t most = kind >= SIM_FAULT_HANG ? look.launches : look.transfers;
         sim_fault fault = {kind, (int64_t)(check_u64(&rng) % (uint64_t)most), check_u64(&rng)};
         CHECK_OK(fa_sim_inject(fa_board_backend_device(engine->backend), &fault, 1, (fa_error *)&e), &e);
         bool right = answers(engine, p, i + 2, a);
