@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev libseccomp-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver scdoc man-db bash-completion zsh pahole
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver haproxy scdoc man-db bash-completion zsh pahole
 PACKAGE_PACKAGES := debhelper fakeroot lintian scdoc
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 

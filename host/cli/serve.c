@@ -19,7 +19,7 @@ typedef struct settings {
     fathom_options engine;
     fa_server_options server;
     const char *database;
-    int64_t queue, drain_seconds;
+    int64_t queue, notice_seconds, drain_seconds;
     bool quiet;
 } settings;
 
@@ -35,6 +35,7 @@ enum {
     OPTION_BODY_KB,
     OPTION_CONNECTIONS,
     OPTION_REQUEST,
+    OPTION_NOTICE,
     OPTION_DRAIN,
 };
 
@@ -60,6 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_REQUEST:
         s->server.request_seconds = (int32_t)cli_option_int(state, "--request-seconds", arg, 1, 86400);
         return 0;
+    case OPTION_NOTICE: s->notice_seconds = cli_option_int(state, "--notice-seconds", arg, 0, 3600); return 0;
     case OPTION_DRAIN: s->drain_seconds = cli_option_int(state, "--drain-seconds", arg, 0, 3600); return 0;
     case 'q': s->quiet = true; return 0;
     case ARGP_KEY_ARG: argp_error(state, "'%s': nothing is expected after the options", arg); return 0;
@@ -90,7 +92,11 @@ static const struct argp_option options[] = {
     {"connections", OPTION_CONNECTIONS, "N", 0, "Connections at one time; 4096 is the default", 0},
     {"request-seconds", OPTION_REQUEST, "N", 0,
      "How long the headers and the body of a request may take, and the silence before the next; 60 is the default", 0},
-    {"drain-seconds", OPTION_DRAIN, "N", 0, "After SIGTERM, how long running answers may go on; 30 is the default", 0},
+    {"notice-seconds", OPTION_NOTICE, "N", 0,
+     "After SIGTERM, how long new requests are taken while /ready says 503, so that a balancer sends them elsewhere; 0 is "
+     "the default",
+     0},
+    {"drain-seconds", OPTION_DRAIN, "N", 0, "After that, how long running answers may go on; 30 is the default", 0},
     {"quiet", 'q', NULL, 0, "No log on standard error", 0},
     {0},
 };
@@ -170,14 +176,16 @@ static void block_signals(sigset_t *ends) {
 }
 
 /* Returns when all answers are over, the time is, or a second signal comes. */
-static void wait_for_end(fa_server *server, const sigset_t *ends, int64_t drain_seconds) {
+static void wait_for_end(const settings *s, fa_server *server, const sigset_t *ends) {
     int signal;
     sigwait(ends, &signal);
     notify("STOPPING=1");
+    fa_server_announce(server);
+    if (s->notice_seconds && sigtimedwait(ends, NULL, &(struct timespec){.tv_sec = s->notice_seconds}) > 0) return;
     fa_server_drain(server);
     struct timespec now, tick = {0, 50000000};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    for (time_t until = now.tv_sec + drain_seconds; fa_server_running(server) && now.tv_sec < until;) {
+    for (time_t until = now.tv_sec + s->drain_seconds; fa_server_running(server) && now.tv_sec < until;) {
         if (sigtimedwait(ends, NULL, &tick) > 0) return;
         clock_gettime(CLOCK_MONOTONIC, &now);
     }
@@ -199,7 +207,7 @@ static int serve(settings *s, fathom_engine *engine, const sigset_t *ends) {
     if (fa_server_open(&server, engine, &s->server, &e)) return cli_fail("%s", e.text);
     say_where(s, server);
     notify("READY=1");
-    wait_for_end(server, ends, s->drain_seconds);
+    wait_for_end(s, server, ends);
     fa_server_close(server);
     return CLI_OK;
 }

@@ -197,6 +197,7 @@ static void add_headers(const fa_exchange *x, struct MHD_Response *r) {
     MHD_add_response_header(r, "Content-Security-Policy", x->fixed ? fa_page_policy : "default-src 'none'");
     if (x->stream) MHD_add_response_header(r, "X-Accel-Buffering", "no");
     if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
+    if (atomic_load(&x->server->leaving)) MHD_add_response_header(r, "Connection", "close");
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
     snprintf(number, sizeof number, "%d", x->retry_after);
     if (x->retry_after) MHD_add_response_header(r, "Retry-After", number);

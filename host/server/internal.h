@@ -29,8 +29,8 @@ struct fa_server {
     struct MHD_Daemon *daemon;
     int socket;
     uint16_t port;
-    char *cert, *key; /* contents of the PEM files, or NULL */
-    atomic_bool draining, stopping;
+    char *cert, *key;                        /* contents of the PEM files, or NULL */
+    atomic_bool leaving, draining, stopping; /* each includes the ones before it */
     pthread_mutex_t log_lock;
 };
 

@@ -62,6 +62,16 @@ void fa_peers_end(fa_peers *p, fa_peer *peer) {
     if (x) fa_exchange_release(x);
 }
 
+/* Not where the next request has come already, read or not. */
+void fa_peers_drop_idle(fa_peers *p) {
+    char byte;
+    pthread_mutex_lock(&p->lock);
+    for (fa_peer *peer = p->first; peer; peer = peer->next)
+        if (!peer->exchange && recv(peer->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+            shutdown(peer->socket, SHUT_RDWR);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void fa_peers_each(fa_peers *p, void (*each)(fa_exchange *x)) {
     pthread_mutex_lock(&p->lock);
     for (fa_peer *peer = p->first; peer; peer = peer->next)

@@ -44,6 +44,9 @@ void fa_peers_begin(fa_peers *p, fa_peer *peer, fa_exchange *x);
 void fa_peers_compute(fa_peers *p, fa_peer *peer);
 void fa_peers_end(fa_peers *p, fa_peer *peer);
 
+/* Closes connections that are between two requests. */
+void fa_peers_drop_idle(fa_peers *p);
+
 /* Calls `each` with every exchange under way. */
 void fa_peers_each(fa_peers *p, void (*each)(fa_exchange *x));
 

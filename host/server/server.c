@@ -131,11 +131,17 @@ uint16_t fa_server_port(const fa_server *s) {
     return s->port;
 }
 
+void fa_server_announce(fa_server *s) {
+    if (!atomic_exchange(&s->leaving, true)) fa_log_event(s, "leaving", NULL);
+}
+
 void fa_server_drain(fa_server *s) {
     if (atomic_exchange(&s->draining, true)) return;
+    atomic_store(&s->leaving, true);
     MHD_socket fd = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
     if (fd != MHD_INVALID_SOCKET) close(fd);
     s->socket = -1;
+    fa_peers_drop_idle(&s->peers);
     fa_log_event(s, "draining", NULL);
 }
 

@@ -2,6 +2,7 @@
  *
  *   fa_server *s;
  *   fa_server_open(&s, engine, &options, &err)     from now on it answers, in threads of its own
+ *   fa_server_announce(s)                          /ready says that it will end, so that balancers send no more
  *   fa_server_drain(s)                             no new requests; fa_server_running(s) falls to 0
  *   fa_server_close(s)                             ends what still runs
  *
@@ -45,7 +46,10 @@ fa_status fa_server_open(fa_server **s, fathom_engine *engine, const fa_server_o
 /* The port it listens on. */
 uint16_t fa_server_port(const fa_server *s);
 
-/* Stops listening and answers new requests with 503; those that wait or run go on. */
+/* From now on /ready is 503 and connections are closed behind their answers; new requests are still taken. */
+void fa_server_announce(fa_server *s);
+
+/* Stops listening, closes idle connections and answers new requests with 503; those that wait or run go on. */
 void fa_server_drain(fa_server *s);
 
 /* Requests that wait or run. */

@@ -70,7 +70,7 @@ bool fa_handle_health(fa_exchange *x) {
 bool fa_handle_ready(fa_exchange *x) {
     fa_server *s = x->server;
     fa_accounts_view v = fa_accounts_look(s->accounts);
-    const char *why = atomic_load(&s->draining)        ? "The server is stopping"
+    const char *why = atomic_load(&s->leaving)         ? "The server is stopping"
                       : atomic_load(&s->worker.broken) ? "The engine's last step failed"
                       : !v.ledger_ok                   ? "Usage cannot be recorded"
                                                        : NULL;

@@ -63,6 +63,19 @@ static void nginx_takes_its_part(void *arg) {
     check_folder_remove(folder);
 }
 
+static void haproxy_takes_its_part(void *arg) {
+    (void)arg;
+    needs("haproxy");
+    needs("openssl");
+    char *folder = check_folder();
+    succeeds(
+        folder,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=fathom "
+        "-keyout \"$D/key.pem\" -out \"$D/cert.pem\" 2>\"$D/openssl.log\" && cat \"$D/cert.pem\" \"$D/key.pem\" >\"$D/fathom.pem\" && "
+        "sed \"s,/etc/haproxy,$D,\" deploy/haproxy.cfg >\"$D/haproxy.cfg\" && haproxy -c -q -f \"$D/haproxy.cfg\"");
+    check_folder_remove(folder);
+}
+
 static void prometheus_takes_its_part(void *arg) {
     (void)arg;
     needs("promtool");
@@ -92,6 +105,7 @@ static const check_case cases[] = {
     {"systemd takes the units without a word", systemd_takes_the_units_without_a_word, NULL},
     {"the service exposes next to nothing", the_service_exposes_next_to_nothing, NULL},
     {"nginx takes its part", nginx_takes_its_part, NULL},
+    {"HAProxy takes its part", haproxy_takes_its_part, NULL},
     {"Prometheus takes its part", prometheus_takes_its_part, NULL},
     {"the dashboard is JSON with a query in every panel", the_dashboard_is_json_with_a_query_in_every_panel, NULL},
 };
