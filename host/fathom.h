@@ -138,6 +138,11 @@ FATHOM_API fathom_status fathom_decode(fathom_engine *engine, const int32_t *ids
  * prompt ends where the assistant's answer begins. family NULL: the model's. */
 FATHOM_API fathom_status fathom_encode_chat(fathom_engine *engine, const char *family, const char *messages_json,
                                             int32_t **ids, size_t *n, fathom_error *e);
+/* A prompt for what belongs between two texts, in both of which nothing becomes a special token. FATHOM_EUNSUPPORTED where the model has no
+ * tokens for fill-in-the-middle. */
+FATHOM_API fathom_status fathom_encode_fim(fathom_engine *engine, const char *prefix, size_t prefix_bytes,
+                                           const char *suffix, size_t suffix_bytes, int32_t **ids, size_t *n,
+                                           fathom_error *e);
 FATHOM_API void fathom_free(void *p);
 
 /* How a session chooses tokens. Zeroed is greedy without penalties. Order: repetition penalty, frequency and presence

@@ -18,6 +18,7 @@ typedef struct settings {
     fathom_options engine;
     cli_sampling sampling;
     const char *prompt, *ids, *system, *timeline, *schema;
+    const char *fim_prefix, *fim_suffix;
     const char *images[MOST_IMAGES]; /* files */
     int n_images;
     const fa_chat_family *family;
@@ -26,6 +27,8 @@ typedef struct settings {
 
 enum {
     OPTION_IDS = 0x2001,
+    OPTION_FIM_PREFIX,
+    OPTION_FIM_SUFFIX,
     OPTION_SYSTEM,
     OPTION_TEMPLATE,
     OPTION_RAW,
@@ -37,6 +40,11 @@ enum {
     OPTION_IMAGE
 };
 
+/* What belongs between two texts is asked for. */
+static bool fills(const settings *s) {
+    return s->fim_prefix || s->fim_suffix;
+}
+
 static void check_settings(const settings *s, struct argp_state *state) {
     if (s->prompt && s->ids) argp_error(state, "a prompt and --ids exclude each other");
     if ((s->raw || s->ids) && (s->system || s->family))
@@ -44,7 +52,9 @@ static void check_settings(const settings *s, struct argp_state *state) {
                    s->system ? "--system" : "--chat-template");
     if (s->raw && s->n_images)
         argp_error(state, "--raw and --image exclude each other: pictures stand in a chat template");
-    if (!s->prompt && !s->ids && isatty(STDIN_FILENO))
+    if (fills(s) && (s->prompt || s->ids || s->system || s->family))
+        argp_error(state, "--fim-prefix, --fim-suffix: the prompt is made of these alone");
+    if (!s->prompt && !s->ids && !fills(s) && isatty(STDIN_FILENO))
         argp_error(state, "no prompt: give it as an argument or on standard input; `fathom chat' talks");
 }
 
@@ -56,6 +66,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         state->child_inputs[1] = &s->engine;
         return 0;
     case OPTION_IDS: s->ids = arg; return 0;
+    case OPTION_FIM_PREFIX: s->fim_prefix = arg; return 0;
+    case OPTION_FIM_SUFFIX: s->fim_suffix = arg; return 0;
     case OPTION_SYSTEM: s->system = arg; return 0;
     case OPTION_TEMPLATE: s->family = cli_option_family(state, arg); return 0;
     case OPTION_RAW: s->raw = true; return 0;
@@ -88,6 +100,9 @@ static const struct argp_option options[] = {
     {"chat-template", OPTION_TEMPLATE, "FAMILY", 0, "Use this template instead of the model's own: " CLI_FAMILIES, 0},
     {"raw", OPTION_RAW, NULL, 0, "Complete the prompt as it is, without a chat template", 0},
     {"ids", OPTION_IDS, "IDS", 0, "The prompt as ids (1,2,3), taken as they are", 0},
+    {"fim-prefix", OPTION_FIM_PREFIX, "TEXT", 0,
+     "Fill in the middle: write what belongs between TEXT and --fim-suffix, of which one may be left out", 0},
+    {"fim-suffix", OPTION_FIM_SUFFIX, "TEXT", 0, "What follows the middle", 0},
     {"print-ids", OPTION_PRINT_IDS, NULL, 0, "Print the new ids with commas between them, not the text", 0},
     {"hide-reasoning", OPTION_HIDE_REASONING, NULL, 0, "Show the answer without the reasoning", 0},
     {"json", OPTION_JSON, NULL, 0, "The answer is a JSON object", 0},
@@ -119,6 +134,7 @@ static const struct argp argp = {
            "  fathom run --model DIR --system \"Answer in French.\" --temp 0 <question.txt\n"
            "  fathom run --model DIR --image photo.jpg \"What is in this picture?\"\n"
            "  fathom run --model DIR --raw -n 64 \"Once upon a time\"\n"
+           "  fathom run --model DIR --fim-prefix \"def mean(xs):\" --fim-suffix \"    return total / len(xs)\" -n 64\n"
            "  fathom run --model DIR --ids 1,2,3 -n 16 --temp 0 --ignore-eos --print-ids",
     .children = children,
 };
@@ -166,7 +182,7 @@ static int open_engine(run *r, settings *s) {
     fathom_status status = cli_engine_open(&r->engine, &s->engine, &e);
     if (status) return cli_fail("%s", e.text);
     fathom_engine_info(r->engine, &info);
-    if (s->raw || s->ids) return CLI_OK;
+    if (s->raw || s->ids || fills(s)) return CLI_OK;
     r->family = s->family ? s->family : info.chat_family ? fa_chat_find(info.chat_family) : NULL;
     if (r->family) return CLI_OK;
     if (s->system)
@@ -214,6 +230,12 @@ static int encode(run *r) {
     fa_error bad = {0};
     fathom_error e = {0};
     if (s->ids) return cli_parse_ids(s->ids, &r->given_ids, &r->n_ids, &bad) ? cli_fail("--%s", bad.text) : CLI_OK;
+    if (fills(s)) {
+        const char *before = s->fim_prefix ? s->fim_prefix : "", *behind = s->fim_suffix ? s->fim_suffix : "";
+        fathom_status st =
+            fathom_encode_fim(r->engine, before, strlen(before), behind, strlen(behind), &r->ids, &r->n_ids, &e);
+        return st ? cli_fail("%s", e.text) : CLI_OK;
+    }
     char *input = NULL;
     size_t n = s->prompt ? strlen(s->prompt) : 0;
     if (!s->prompt) {

@@ -4,6 +4,7 @@
 
 #include "host/base/json.h"
 #include "host/engine/internal.h"
+#include "host/text/fim.h"
 
 static fa_status need_tokenizer(const fathom_engine *g, fa_error *e) {
     if (g->tokenizer) return FA_OK;
@@ -25,6 +26,15 @@ fathom_status fathom_encode(fathom_engine *g, const char *text, size_t bytes, bo
     fa_ids out = {0};
     fa_status st = need_tokenizer(g, e);
     if (!st) st = fa_encode(g->tokenizer, text, bytes, &options, &out, e);
+    return give_ids(&out, st, ids, n);
+}
+
+fathom_status fathom_encode_fim(fathom_engine *g, const char *prefix, size_t prefix_bytes, const char *suffix,
+                                size_t suffix_bytes, int32_t **ids, size_t *n, fathom_error *error) {
+    fa_error *e = fa_error_of(error);
+    fa_ids out = {0};
+    fa_status st = need_tokenizer(g, e);
+    if (!st) st = fa_fim_encode(g->tokenizer, prefix, prefix_bytes, suffix, suffix_bytes, &out, e);
     return give_ids(&out, st, ids, n);
 }
 

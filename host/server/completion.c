@@ -7,11 +7,12 @@
 #include "host/server/reply.h"
 #include "host/server/request.h"
 #include "host/server/routes.h"
+#include "host/text/fim.h"
 
 typedef struct completion_request {
     fa_request common;
     const json_t *prompt;
-    const char *suffix;
+    const json_t *suffix;
     bool echo;
     int64_t logprobs;
 } completion_request;
@@ -19,7 +20,7 @@ typedef struct completion_request {
 static const fa_field fields[] = {
     FA_REQUEST_FIELDS(offsetof(completion_request, common), 0),
     {"prompt", FA_FIELD_ANY, 0, 0, true, offsetof(completion_request, prompt)},
-    {"suffix", FA_FIELD_TEXT, 0, 0, false, offsetof(completion_request, suffix)},
+    {"suffix", FA_FIELD_ANY, 0, 0, false, offsetof(completion_request, suffix)},
     {"echo", FA_FIELD_BOOL, 0, 0, false, offsetof(completion_request, echo)},
     {"logprobs", FA_FIELD_INT, 0, 20, false, offsetof(completion_request, logprobs)},
 };
@@ -28,35 +29,6 @@ enum { FIELDS = sizeof fields / sizeof *fields };
 
 const fa_field *fa_completion_field(size_t i) {
     return i < FIELDS ? &fields[i] : NULL;
-}
-
-/* DeepSeek-Coder's and V2's tokens of fill-in-the-middle, in the order of its prompt: begin PREFIX hole SUFFIX end
- * (DeepSeek-Coder, arXiv:2401.14196, 3.1.2: PSM mode). */
-static const char *const fim[] = {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"};
-
-static bool knows_fim(const fa_tokenizer *t) {
-    for (size_t i = 0; i < sizeof fim / sizeof *fim; i++)
-        if (fa_tokenizer_find(t, fim[i]) < 0) return false;
-    return true;
-}
-
-static fa_status put(fa_prompt *out, const char *text) {
-    return fa_text_append(&out->text, text, strlen(text));
-}
-
-/* Around a hole the texts are literal: nothing in them may look like another hole. */
-static fa_status encode_fim(const fa_tokenizer *t, const json_t *prefix, const char *suffix, fa_ids *ids, fa_error *e) {
-    fa_prompt out = {0};
-    fa_status s = put(&out, fim[0]);
-    if (!s) s = fa_prompt_append(&out, json_string_value(prefix), json_string_length(prefix));
-    if (!s) s = put(&out, fim[1]);
-    if (!s) s = fa_prompt_append(&out, suffix, strlen(suffix));
-    if (!s) s = put(&out, fim[2]);
-    if (s) fa_fail(e, s, "prompt: memory ran out");
-    fa_encode_options options = {.prefix = true, .literal = out.literal, .n_literal = out.n_literal};
-    if (!s) s = fa_encode(t, out.text.data, out.text.n, &options, ids, e);
-    fa_prompt_free(&out);
-    return s;
 }
 
 static bool take_ids(const fa_exchange *x, const json_t *array, fa_ids *ids, fa_problem *p) {
@@ -90,7 +62,8 @@ static bool take_prompt(const fa_exchange *x, fa_job *j, size_t i, const json_t 
         ok = fa_problem_set(p, FA_ERROR_MALFORMED, "prompt", "prompt: expected a text%s",
                             r->suffix ? ", as there is a suffix" : " or an array");
     else
-        s = r->suffix ? encode_fim(t, prompt, r->suffix, &ids, &e)
+        s = r->suffix ? fa_fim_encode(t, json_string_value(prompt), json_string_length(prompt),
+                                      json_string_value(r->suffix), json_string_length(r->suffix), &ids, &e)
                       : fa_encode(t, json_string_value(prompt), json_string_length(prompt), &options, &ids, &e);
     if (s) ok = fa_problem_of(p, s, "prompt", e.text);
     if (!ok) {
@@ -122,7 +95,9 @@ static bool take_prompts(const fa_exchange *x, fa_job *j, const completion_reque
 static bool check(const fa_exchange *x, const completion_request *r, fa_problem *p) {
     const fa_tokenizer *t = fa_engine_tokenizer(x->server->engine);
     if (!t) return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "model", "model: it has no tokenizer");
-    if (r->suffix && !knows_fim(t))
+    if (r->suffix && !json_is_string(r->suffix))
+        return fa_problem_set(p, FA_ERROR_MALFORMED, "suffix", "suffix: expected a text");
+    if (r->suffix && !fa_fim_known(t))
         return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "suffix",
                               "suffix: this model has no tokens for fill-in-the-middle");
     if (r->suffix && r->echo) return fa_problem_set(p, FA_ERROR_UNSUPPORTED, "echo", "echo: not together with suffix");
