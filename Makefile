@@ -268,10 +268,13 @@ reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load
 	@FATHOM_BIN=$(BUILD)/fathom FATHOM_MODEL=$(firstword $(SHIPPED)) tests/reliability/run.py $(P)
 	@$(if $(P),,FATHOM_KILLS=200 $(BUILD)/tests/unit/test_server_crash)
 
-# the service with libFuzzer: what reads requests compiled by clang to be watched, the arithmetic as it is
-FUZZ_SRC  := $(wildcard host/image/*.c host/server/*.c host/text/*.c host/base/json.c host/base/status.c)
-FUZZ_OBJ   = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_SRC) tests/fuzz/fuzz_$(T).c)
+# libFuzzer: what reads requests and files compiled by clang to be watched, the arithmetic as it is
+FUZZ_FILES := safetensors gguf pytorch tokenizer config board xclbin trace schema messages
+FUZZ_SRC  := $(wildcard host/base/*.c host/format/*.c host/image/*.c host/text/*.c host/grammar/*.c host/server/*.c boards/*.c) \
+               $(wildcard host/model/config*.c) host/model/trace.c tests/lib/openers.c
+FUZZ_OBJ   = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_SRC) tests/fuzz/fuzz_$(if $(filter $(T),$(FUZZ_FILES)),file,$(T)).c)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS = -max_len=$(if $(filter $(T),$(FUZZ_FILES)),65536,4096) -timeout=60 -print_final_stats=1 -artifact_prefix=$(BUILD)/
 TIME      ?= 60
 
 $(BUILD)/obj/fuzz/%.o: %.c
@@ -283,10 +286,10 @@ $(BUILD)/fuzz_%: $(FUZZ_OBJ) $(BUILD)/libcheck.a $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS) -lgomp -lm
 
 .PHONY: fuzz
-fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that crash the service, or the reading of pictures: T=http or T=image, TIME=60
-	@mkdir -p $(BUILD)/corpus-$(T)
-	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) -max_len=4096 -timeout=60 \
-	  -print_final_stats=1 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
+fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that do harm, TIME=60 seconds long: T=http, image, safetensors, gguf, pytorch, tokenizer, config, ..
+	@mkdir -p $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
+	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) $(FUZZ_FLAGS) \
+	  $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
 
 .PHONY: valgrind
 valgrind: ## look for leaks in `fathom run`

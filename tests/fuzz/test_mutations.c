@@ -8,73 +8,21 @@
 #include <unistd.h>
 
 #include "host/fathom.h"
-#include "host/format/tensor.h"
-#include "host/model/config.h"
-#include "host/text/tokenizer.h"
 #include "quant/quantise.h"
 #include "tests/lib/golden_gguf.h"
 #include "tests/lib/mutate.h"
-
-/* Opens what lies at `path` and reads all of it; FA_OK or an error. */
-typedef fa_status open_all(const char *path, fa_error *e);
+#include "tests/lib/openers.h"
 
 typedef struct target {
     const char *folder; /* golden folder; its files are linked into the scratch folder */
     const char *file; /* the one that is damaged; NULL: a GGUF file made of the folder, under the pre-tokenizer `pre` */
     const char *pre;
     bool whole_folder; /* open gets the folder, not the file */
-    open_all *open;
+    check_opener *open;
     int count;
 } target;
 
 /* ---- openers ---- */
-
-static fa_status open_tensors(const char *path, fa_error *e) {
-    fa_tensors *ts;
-    fa_status s = fa_tensors_open(&ts, path, e);
-    if (s) return s;
-    float run[256], sum = 0;
-    for (int64_t i = 0; i < fa_tensors_count(ts); i++) {
-        const fa_tensor *t = fa_tensors_at(ts, i);
-        CHECK(fa_tensors_find(ts, t->name) == t);
-        int64_t n = fa_tensor_elements(t), some = n < 256 ? n : 256;
-        if (fa_dtype_get(t->type)->block_elements == 1 || n >= 256) {
-            fa_decode(t->type, t->data, 0, some, run);
-            if (n) sum += run[0];
-            fa_decode(t->type, t->data, n - some, some, run);
-            if (n) sum += run[some - 1];
-        }
-    }
-    const fa_gguf *g = fa_tensors_gguf(ts);
-    int64_t n = g ? fa_gguf_array_count(g, "k.texts") : -1;
-    fa_gguf_text *texts = calloc(n > 0 ? (size_t)n : 1, sizeof *texts);
-    if (n > 0 && !fa_gguf_strings(g, "k.texts", texts, n, e))
-        for (int64_t i = 0; i < n; i++) sum += texts[i].bytes ? texts[i].data[texts[i].bytes - 1] : 0;
-    free(texts);
-    fa_tensors_close(ts);
-    CHECK(sum != 0.123f);
-    return FA_OK;
-}
-
-static fa_status open_tokenizer(const char *path, fa_error *e) {
-    static const char text[] = "Hello, world 1234! \xE4\xBD\xA0\xE5\xA5\xBD <think>\n\n x\xFF";
-    fa_tokenizer *t;
-    fa_status s = fa_tokenizer_open(&t, path, e);
-    if (s) return s;
-    fa_ids ids = {0};
-    char *back = NULL;
-    s = fa_encode(t, text, sizeof text - 1, &(fa_encode_options){.prefix = true}, &ids, e);
-    if (!s) s = fa_decode_ids(t, ids.data, ids.n, false, &back, NULL, e);
-    free(back);
-    fa_ids_free(&ids);
-    fa_tokenizer_close(t);
-    return s;
-}
-
-static fa_status open_config(const char *path, fa_error *e) {
-    fa_config c;
-    return fa_config_load(&c, path, e);
-}
 
 /* The whole engine, and one step of it. */
 static fa_status open_engine(const char *path, fa_error *e) {
@@ -190,22 +138,24 @@ int main(int argc, char **argv) {
         const char *name;
         target t;
     } table[] = {
-        {"safetensors", {"gguf", "blocks.safetensors", NULL, false, open_tensors, 1000}},
+        {"safetensors", {"gguf", "blocks.safetensors", NULL, false, check_open_tensors, 1000}},
         {"safetensors, by the engine", {"r1-distill-qwen-tiny", "model.safetensors", NULL, true, open_engine, 250}},
-        {"checkpoint of PyTorch", {"janus-pro-tiny", "pytorch_model.bin", NULL, false, open_tensors, 500}},
-        {"index of shards", {"deepseek-v2-lite-tiny", "model.safetensors.index.json", NULL, true, open_tensors, 500}},
-        {"GGUF", {"gguf", "blocks.gguf", NULL, false, open_tensors, 1000}},
+        {"checkpoint of PyTorch", {"janus-pro-tiny", "pytorch_model.bin", NULL, false, check_open_tensors, 500}},
+        {"index of shards",
+         {"deepseek-v2-lite-tiny", "model.safetensors.index.json", NULL, true, check_open_tensors, 500}},
+        {"GGUF", {"gguf", "blocks.gguf", NULL, false, check_open_tensors, 1000}},
         {"GGUF, by the engine", {"r1-distill-qwen-tiny", NULL, "deepseek-r1-qwen", false, open_engine, 250}},
         {"GGUF of experts, by the engine", {"deepseek-v2-lite-tiny", NULL, "deepseek-llm", false, open_engine, 100}},
         {"GGUF, converted", {"r1-distill-qwen-tiny", NULL, "deepseek-r1-qwen", false, open_quantise, 150}},
         {"GGUF of experts, converted", {"deepseek-v2-lite-tiny", NULL, "deepseek-llm", false, open_quantise, 100}},
         {"safetensors, converted", {"r1-distill-qwen-tiny", "model.safetensors", NULL, true, open_quantise, 100}},
-        {"tokenizer.json of V3", {"deepseek-v3-tiny", "tokenizer.json", NULL, false, open_tokenizer, 250}},
-        {"tokenizer.json of Qwen", {"r1-distill-qwen-tiny", "tokenizer.json", NULL, false, open_tokenizer, 150}},
-        {"tokenizer.json of Llama 2", {"tokenizer/llama-legacy", "tokenizer.json", NULL, false, open_tokenizer, 150}},
-        {"tokenizer_config.json", {"deepseek-v3-tiny", "tokenizer_config.json", NULL, true, open_tokenizer, 150}},
-        {"config.json of V3", {"deepseek-v3-tiny-fp8", "config.json", NULL, true, open_config, 500}},
-        {"config.json of Llama 3", {"r1-distill-llama-tiny", "config.json", NULL, true, open_config, 500}},
+        {"tokenizer.json of V3", {"deepseek-v3-tiny", "tokenizer.json", NULL, false, check_open_tokenizer, 250}},
+        {"tokenizer.json of Qwen", {"r1-distill-qwen-tiny", "tokenizer.json", NULL, false, check_open_tokenizer, 150}},
+        {"tokenizer.json of Llama 2",
+         {"tokenizer/llama-legacy", "tokenizer.json", NULL, false, check_open_tokenizer, 150}},
+        {"tokenizer_config.json", {"deepseek-v3-tiny", "tokenizer_config.json", NULL, true, check_open_tokenizer, 150}},
+        {"config.json of V3", {"deepseek-v3-tiny-fp8", "config.json", NULL, true, check_open_config, 500}},
+        {"config.json of Llama 3", {"r1-distill-llama-tiny", "config.json", NULL, true, check_open_config, 500}},
         {"config.json, by the engine", {"deepseek-v3-tiny-fp8", "config.json", NULL, true, open_engine, 250}},
         {"config.json of Janus, by the engine", {"janus-pro-tiny", "config.json", NULL, true, open_engine, 250}},
         {"preprocessor_config.json, by the engine",
