@@ -92,7 +92,9 @@ $(BUILD)/obj/host/xrt/%.o: ISA_CFLAGS := -isystem /usr/include/xrt
 
 # kernels for one instruction set live in files that say so
 $(BUILD)/obj/%_avx2.o: ISA_CFLAGS := -mavx2 -mfma -mf16c
-$(BUILD)/obj/%_avx512.o: ISA_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+$(BUILD)/obj/%_avx512.o: ISA_CFLAGS := $(AVX512)
+$(BUILD)/obj/%_avx512bf16.o: ISA_CFLAGS := $(AVX512) -mavx512bf16 -mavx512vbmi
 
 # kernels that are part of the program as text
 $(BUILD)/obj/host/server/page.o: $(wildcard host/server/page/* host/server/page/vendor/* host/server/page/vendor/fonts/*)

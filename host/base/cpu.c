@@ -8,7 +8,7 @@
 #include <cpuid.h>
 #endif
 
-static const char *const isa_names[FA_ISA_COUNT] = {"portable", "avx2", "avx512"};
+static const char *const isa_names[FA_ISA_COUNT] = {"portable", "avx2", "avx512", "avx512bf16"};
 
 #if defined(__x86_64__)
 /* Not a name that every compiler's __builtin_cpu_supports knows. */
@@ -22,10 +22,11 @@ fa_isa fa_isa_best(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return FA_ISA_PORTABLE;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return FA_ISA_AVX512;
-    return FA_ISA_AVX2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return FA_ISA_AVX2;
+    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vbmi")) return FA_ISA_AVX512;
+    return FA_ISA_AVX512BF16;
 #else
     return FA_ISA_PORTABLE;
 #endif
@@ -43,7 +44,7 @@ fa_status fa_isa_select(fa_isa *isa, fa_error *e) {
         *isa = (fa_isa)i;
         return FA_OK;
     }
-    return fa_fail(e, FA_EINVAL, "FATHOM_ISA=%s: expected portable, avx2 or avx512", want);
+    return fa_fail(e, FA_EINVAL, "FATHOM_ISA=%s: expected portable, avx2, avx512 or avx512bf16", want);
 }
 
 const char *fa_isa_name(fa_isa isa) {

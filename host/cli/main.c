@@ -64,7 +64,7 @@ static const struct argp argp = {
            "\n"
            "Environment:\n"
            "  FATHOM_MODEL  the model where --model is not given; without it, the model that ships with fathom\n"
-           "  FATHOM_ISA    portable, avx2 or avx512: the instruction set to use\n"
+           "  FATHOM_ISA    portable, avx2, avx512 or avx512bf16: the instruction set to use\n"
            "\n"
            "Exit status: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C.\n"
            "\n"

@@ -18,6 +18,7 @@ static const struct conf_backend {
     {"cpu:portable", "cpu", "FATHOM_ISA", "portable", 3, {1, 2, 7}, false},
     {"cpu:avx2", "cpu", "FATHOM_ISA", "avx2", 3, {1, 2, 7}, false},
     {"cpu:avx512", "cpu", "FATHOM_ISA", "avx512", 3, {1, 2, 7}, false},
+    {"cpu:avx512bf16", "cpu", "FATHOM_ISA", "avx512bf16", 3, {1, 2, 7}, false},
     {"opencl", "opencl", NULL, NULL, 1, {0}, false},
     {"opencl:groups", "opencl", "FATHOM_OPENCL_GROUPS", "1", 1, {0}, false},
     /* three units, and one whose ports share their banks with activations */

@@ -12,6 +12,7 @@ const fa_cpu_kernels *fa_cpu_kernels_get(fa_isa isa) {
 #if defined(__x86_64__)
     case FA_ISA_AVX2: return &fa_cpu_kernels_avx2;
     case FA_ISA_AVX512: return &fa_cpu_kernels_avx512;
+    case FA_ISA_AVX512BF16: return &fa_cpu_kernels_avx512bf16;
 #endif
     default: return NULL;
     }
@@ -127,6 +128,9 @@ fa_status fa_cpu_open(fa_backend **out, const fa_backend_options *options, fa_er
     fa_isa isa;
     fa_status s = fa_isa_select(&isa, e);
     if (s) return s;
+#if defined(__x86_64__)
+    if (isa == FA_ISA_AVX512BF16 && !fa_cpu_bf16_adds_by_rule_1()) isa = FA_ISA_AVX512;
+#endif
     fa_cpu *c = calloc(1, sizeof *c);
     if (!c) return fa_fail(e, FA_ENOMEM, "cpu: cannot allocate the backend");
     s = fa_team_open(&c->team, options->threads, options->node, e);

@@ -12,6 +12,11 @@
         .find_nan = find_nan                                                                                          \
     }
 
-extern const fa_cpu_kernels fa_cpu_kernels_portable, fa_cpu_kernels_avx2, fa_cpu_kernels_avx512;
+extern const fa_cpu_kernels fa_cpu_kernels_portable, fa_cpu_kernels_avx2, fa_cpu_kernels_avx512,
+    fa_cpu_kernels_avx512bf16;
+
+/* Whether this CPU's VDPBF16PS rounds as rule 1 of docs/numerics.md does: makers say so of Intel's and AMD's, but an instruction that
+ * adds both products at once would be one too. To be asked only where the CPU has it. */
+bool fa_cpu_bf16_adds_by_rule_1(void);
 
 #endif

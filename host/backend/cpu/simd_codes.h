@@ -7,9 +7,7 @@
 #ifndef FA_BACKEND_CPU_SIMD_CODES_H
 #define FA_BACKEND_CPU_SIMD_CODES_H
 
-#include "host/backend/cpu/kernels.h"
-#include "host/backend/cpu/vec.h"
-#include "host/backend/scalar.h"
+#include "host/backend/cpu/simd_quantise.h"
 
 enum {
     GROUP = 4 * LANES, /* codes taken apart together: vector p holds codes p, p + 4, p + 8, ... */
@@ -116,75 +114,20 @@ static void codes(const cpu_codes *tile, const float *const *x, const float *con
     subnormals_restore(mode);
 }
 
-/* x / scale rounded to the nearest code's value: adding 1.5 * 2^20 times the value's power of two (at least 2^-6, below
- * which codes are evenly spaced) leaves three mantissa bits. */
-INLINE vec_f round_to_code(vec_f q) {
-    vec_i bits = (vec_i)q, magnitude = bits & 0x7FFFFFFF;
-    vec_i most = splat(448.0f) < (vec_f)magnitude;
-    vec_f m = choose(most, splat(448.0f), (vec_f)magnitude);
-    vec_i power = (vec_i)m & 0x7F800000;
-    vec_i least = power < 0x3C800000; /* 2^-6 */
-    power = (least & 0x3C800000) | (~least & power);
-    vec_f rounder = (vec_f)((power + (20 << 23)) | 0x00400000);
-    vec_f rounded = (m + rounder) - rounder;
-    return (vec_f)((vec_i)rounded | (bits & (int32_t)0x80000000));
-}
-
-/* Bits of the largest magnitude of a block: magnitudes order like their bits. */
-INLINE int32_t largest_bits(const float *x) {
-    vec_i top = {0};
-    for (int i = 0; i < CPU_BLOCK; i += LANES) {
-        vec_i magnitude = (vec_i)load(x + i) & 0x7FFFFFFF;
-        vec_i larger = magnitude > top;
-        top = (larger & magnitude) | (~larger & top);
-    }
-    int32_t most = 0;
-    for (int j = 0; j < LANES; j++) most = top[j] > most ? top[j] : most;
-    return most;
-}
-
 static float quantise(const float *x, int n, float *values) {
-    float in[CPU_BLOCK];
-    memcpy(in, x, (size_t)n * sizeof *x);
-    memset(in + n, 0, (size_t)(CPU_BLOCK - n) * sizeof *x);
-    int32_t most = largest_bits(in);
-    if (most >= 0x7F800000) { /* a NaN or an infinity */
-        memset(values, 0, CPU_BLOCK * sizeof *values);
-        return fa_from_bits(0x7FC00000u);
-    }
-    float amax = fa_from_bits((uint32_t)most);
-    float scale = (amax < 1e-4f ? 1e-4f : amax) / 448.0f;
-    for (int g = 0; g < CPU_BLOCK; g += GROUP) {
-        vec_f v[4];
-#pragma GCC unroll 4
-        for (int p = 0; p < 4; p++) v[p] = round_to_code(load(in + g + p * LANES) / splat(scale)) * 0x1p118f;
-        vec_f even[2] = {evens(v[0], v[1]), evens(v[2], v[3])}, odd[2] = {odds(v[0], v[1]), odds(v[2], v[3])};
-        store(values + g, evens(even[0], even[1]));
-        store(values + g + LANES, evens(odd[0], odd[1]));
-        store(values + g + 2 * LANES, odds(even[0], even[1]));
-        store(values + g + 3 * LANES, odds(odd[0], odd[1]));
+    vec_f v[CPU_BLOCK / LANES];
+    float scale = code_values(x, n, v);
+#pragma GCC unroll 8
+    for (int g = 0; g < CPU_BLOCK / LANES; g += 4) {
+        vec_f even[2] = {evens(v[g], v[g + 1]), evens(v[g + 2], v[g + 3])};
+        vec_f odd[2] = {odds(v[g], v[g + 1]), odds(v[g + 2], v[g + 3])};
+        float *at = values + g * LANES;
+        store(at, evens(even[0], even[1]) * 0x1p118f);
+        store(at + LANES, evens(odd[0], odd[1]) * 0x1p118f);
+        store(at + 2 * LANES, odds(even[0], even[1]) * 0x1p118f);
+        store(at + 3 * LANES, odds(odd[0], odd[1]) * 0x1p118f);
     }
     return scale;
-}
-
-/* Whole runs are compared at once; the element is looked for only where there is one. */
-static int64_t find_nan(const uint8_t *codes, int64_t n) {
-    enum { RUN = 8 };
-    int64_t i = 0;
-    for (; i + RUN * GROUP <= n; i += RUN * GROUP) {
-        vec_bytes found = {0};
-#pragma GCC unroll 8
-        for (int j = 0; j < RUN; j++) {
-            vec_bytes c = *(const vec_bytes_at *)(codes + i + j * GROUP);
-            found |= (vec_bytes)((c & 0x7F) == 0x7F);
-        }
-        int32_t any = 0;
-        for (int j = 0; j < LANES; j++) any |= ((vec_i)found)[j];
-        if (any) break;
-    }
-    for (; i < n; i++)
-        if ((codes[i] & 0x7F) == 0x7F) return i;
-    return -1;
 }
 
 #endif
