@@ -1,5 +1,6 @@
 #include "host/backend/backend.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "host/backend/board/board.h"
 #include "host/backend/cpu/cpu.h"
 #include "host/backend/opencl/opencl.h"
+#include "host/backend/placed/placed.h"
 #include "host/backend/reference.h"
 #include "host/backend/xrt/xrt.h"
 #include "sim/device/sim.h"
@@ -80,6 +82,7 @@ enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, fa_error *e) {
     *out = NULL;
+    if (options->placement) return fa_placed_open(out, options, e);
     fa_backend_options chosen = *options;
     const char *name = options->name ? options->name : "auto";
     if (!strcmp(name, "auto")) name = backends[0].name;
@@ -99,6 +102,20 @@ fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, f
         snprintf(known + used, sizeof known - used, ", %s", backends[i].name);
     }
     return fa_fail(e, FA_EINVAL, "backend '%s' is unknown: expected one of %s", name, known);
+}
+
+fa_status fa_backend_check_model(const fa_backend *b, uint64_t shape, int32_t layers, int32_t experts, fa_error *e) {
+    const fa_board_placement *p = fa_placed_placement(b);
+    if (!p) return FA_OK;
+    if (p->shape != shape)
+        return fa_fail(e, FA_EINVAL, "placement: made for %s, shape %016" PRIx64 "; this model's shape is %016" PRIx64,
+                       p->model[0] ? p->model : "another model", p->shape, shape);
+    if (p->layers < layers)
+        return fa_fail(e, FA_EINVAL, "placement: layers: %d are placed, the model has %d", p->layers, layers);
+    if (p->experts && p->experts != experts)
+        return fa_fail(e, FA_EINVAL, "placement: experts: %d of a layer are placed, the model has %d", p->experts,
+                       experts);
+    return FA_OK;
 }
 
 const char *fa_op_name(fa_op_kind k) {

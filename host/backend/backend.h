@@ -56,6 +56,8 @@ typedef struct fa_weight {
     float share; /* of the tokens that are multiplied with it: 1, less for a routed expert, 0: none (a table) */
     fa_weight_use use;
     int32_t expert; /* its number in its layer; a dense MLP's: any */
+    int32_t layer;  /* that it belongs to; -1: none */
+    bool routed;    /* an expert that the router chooses, not a dense MLP or a shared one */
 } fa_weight;
 
 /* y_p[t, :] = x[t, :] . W_p^T (+ bias_p), for up to 4 weights that share x. */
@@ -290,12 +292,17 @@ struct fa_backend {
 typedef struct fa_backend_options {
     const char *
         name; /* "auto", "cpu", "opencl", "opencl:PLATFORM.DEVICE", "reference", "sim", "sim:BOARD", "xrt:CARD", "xrt:emu", "xrt:emu:BOARD", "xrt:hw_emu..", "xrt-opencl:.." */
-    int threads;        /* 0: all */
-    int node;           /* NUMA node, FA_NODE_INTERLEAVE for all */
-    const char *board;  /* for "sim", "xrt": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */
-    const char *xclbin; /* for "xrt:CARD": the image's file */
-    bool timeline;      /* keep what fa_backend.timeline writes */
+    int threads;           /* 0: all */
+    int node;              /* NUMA node, FA_NODE_INTERLEAVE for all */
+    const char *board;     /* for "sim", "xrt": a name of boards/ or a .board file; NULL: FA_DEFAULT_BOARD */
+    const char *xclbin;    /* for "xrt:CARD": the image's file */
+    bool timeline;         /* keep what fa_backend.timeline writes */
+    const char *placement; /* a file that spreads a model over several boards (boards/placement.h), or NULL */
 } fa_backend_options;
+
+/* FA_EINVAL, with both, when `b` has a placement that was made for a model of another shape (host/model/shape.h), or for fewer layers or
+ * another number of experts. */
+fa_status fa_backend_check_model(const fa_backend *b, uint64_t shape, int32_t layers, int32_t experts, fa_error *e);
 
 /* Opens a backend by name. FA_EINVAL lists the known names. The caller calls close. */
 fa_status fa_backend_open(fa_backend **out, const fa_backend_options *options, fa_error *e);

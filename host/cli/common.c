@@ -228,6 +228,7 @@ enum {
     OPTION_BACKEND = 0x1001,
     OPTION_BOARD,
     OPTION_XCLBIN,
+    OPTION_PLACEMENT,
     OPTION_NUMERICS,
     OPTION_CACHE,
     OPTION_THREADS,
@@ -243,6 +244,7 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     case OPTION_BACKEND: o->backend = arg; return 0;
     case OPTION_BOARD: o->board = arg; return 0;
     case OPTION_XCLBIN: o->xclbin = arg; return 0;
+    case OPTION_PLACEMENT: o->placement = arg; return 0;
     case OPTION_NUMERICS: o->numerics = arg; return 0;
     case OPTION_CACHE: o->cache = arg; return 0;
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
@@ -265,6 +267,8 @@ static const struct argp_option engine_options[] = {
     {"board", OPTION_BOARD, "NAME", 0,
      "The board of sim or xrt: a name that `fathom boards' lists (default u55c), or a file", 0},
     {"xclbin", OPTION_XCLBIN, "FILE", 0, "The image of a card (xrt:BDF), as `make xclbin' makes it", 0},
+    {"placement", OPTION_PLACEMENT, "FILE", 0,
+     "Spread the model over several boards, each such a backend, as `fathom plan --emit' says", 0},
     {"numerics", OPTION_NUMERICS, "NAME", 0,
      "How FP8 weights multiply: auto (default), w8a8 (activations in FP8 too) or w8a16 (activations in FP32)", 0},
     {"cache", OPTION_CACHE, "TYPE", 0,

@@ -5,6 +5,7 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
+#include "host/cli/plan_emit.h"
 #include "host/cli/plan_options.h"
 #include "host/cli/plan_serve.h"
 #include "host/cli/plot.h"
@@ -13,10 +14,11 @@ typedef struct plan_options {
     cli_plan_options common;
     cli_serve_options serve;
     bool json;
-    const char *plot, *timeline;
+    const char *plot, *timeline, *emit;
+    int32_t copies;
 } plan_options;
 
-enum { OPTION_JSON = 0x2001, OPTION_PLOT, OPTION_TIMELINE };
+enum { OPTION_JSON = 0x2001, OPTION_PLOT, OPTION_TIMELINE, OPTION_EMIT, OPTION_COPIES };
 
 static const double deepseek_usd = 2.19; /* per million tokens written by R1, api-docs.deepseek.com, January 2025 */
 
@@ -26,10 +28,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         state->child_inputs[1] = &o->serve;
+        o->copies = -1;
         return 0;
     case OPTION_JSON: o->json = true; return 0;
     case OPTION_PLOT: o->plot = arg; return 0;
     case OPTION_TIMELINE: o->timeline = arg; return 0;
+    case OPTION_EMIT: o->emit = arg; return 0;
+    case OPTION_COPIES: o->copies = (int32_t)cli_option_int(state, "--copies", arg, 0, 4096); return 0;
     }
     return ARGP_ERR_UNKNOWN;
 }
@@ -40,6 +45,11 @@ static const struct argp_option options[] = {
      "Draw roofline and sweep over the batch (.png or .svg, by gnuplot); with --serve, what is served by rate", 6},
     {"timeline", OPTION_TIMELINE, "FILE", 0,
      "Write one step of the first batch as Chrome trace events; with .png or .svg draw one layer of it", 6},
+    {"emit", OPTION_EMIT, "FILE", 0,
+     "Write which of the boards, all in one host, holds which layer and expert, for `fathom run --placement FILE'; the caches are "
+     "those of the first batch",
+     6},
+    {"copies", OPTION_COPIES, "N", 0, "Experts of a layer that may be on two boards (default: an eighth)", 6},
     {0},
 };
 static const struct argp_child children[] = {{&cli_plan_argp, 0, NULL, 0}, {&cli_serve_argp, 0, NULL, 0}, {0}};
@@ -57,7 +67,8 @@ static const struct argp argp = {
         "Examples:\n"
         "  fathom plan --model deepseek-r1 --board u55c --boards 48 --batch 1,8,64\n"
         "  fathom plan --model DIR --board u280 --trace routes.jsonl --json\n"
-        "  fathom plan --model deepseek-r1 --board v80 --boards 256 --context 131072 --batch 64 --serve requests.csv --rate 1,10,100",
+        "  fathom plan --model deepseek-r1 --board v80 --boards 256 --context 131072 --batch 64 --serve requests.csv --rate 1,10,100\n"
+        "  fathom plan --model DIR --board u55c --boards 2 --trace routes.jsonl --emit placement.json",
 };
 
 /* ---- as a table ---- */
@@ -303,6 +314,8 @@ int cli_plan(int argc, char **argv) {
     fa_error e;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
     int code = run(&o, plans);
+    if (!code && o.emit && cli_emit_placement(o.emit, &o.common, o.copies, o.json ? NULL : stdout, &e))
+        code = cli_fail("%s", e.text);
     if (!code && draw(&o, plans, &e)) code = cli_fail("%s", e.text);
     if (!code && o.timeline && timeline(o.timeline, &o.common, &plans[0], &e)) code = cli_fail("%s", e.text);
     fa_recording_free(&o.serve.recording);

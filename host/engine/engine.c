@@ -28,7 +28,8 @@ static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_erro
                             .node = FA_NODE_INTERLEAVE,
                             .board = o->board,
                             .xclbin = o->xclbin,
-                            .timeline = o->timeline};
+                            .timeline = o->timeline,
+                            .placement = o->placement};
     return fa_backend_open(&g->backend, &b, e);
 }
 

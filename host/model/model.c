@@ -4,6 +4,7 @@
 
 #include "host/model/rope.h"
 #include "host/model/router.h"
+#include "host/model/shape.h"
 #include "host/model/transformer.h"
 #include "host/model/weights_table.h"
 
@@ -170,6 +171,9 @@ fa_status fa_model_open(fa_model **out, const fa_model_options *o, fa_error *e) 
     m->max_positions = o->max_positions;
     s = fa_tensors_open(&m->tensors, o->path, e);
     if (!s) s = load_config(m, o, e);
+    if (!s)
+        s = fa_backend_check_model(o->backend, fa_config_shape(&m->config), m->config.layers + m->mtp,
+                                   m->config.experts, e);
     if (!s) s = reserve(m, o, e);
     fa_weights_options weights = {.backend = o->backend,
                                   .path = o->path,

@@ -23,6 +23,7 @@ typedef struct loader {
     float *shares;       /* of a trace: [layers, experts], or NULL */
     int layer;
     int32_t expert; /* the number of the MLP being loaded: of the expert, or of its layer */
+    bool routed;
 } loader;
 
 static fa_status missing(const loader *l, const char *name, fa_error *e) {
@@ -105,7 +106,9 @@ static fa_status load_tensor(loader *l, fa_weight *w, fa_weight_use use, const f
                      .file = t->file,
                      .share = l->share,
                      .use = use,
-                     .expert = l->expert};
+                     .expert = l->expert,
+                     .layer = l->layer,
+                     .routed = l->routed};
     if (t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2) s = load_scales(l, w, t, e);
     if (s) return s;
     s = l->options->backend->weight(l->options->backend, w, e);
@@ -218,10 +221,12 @@ static fa_status load_moe(loader *l, fa_layer *layer, const char *prefix, fa_err
     layer->experts = fa_arena_array(l->arena, (size_t)l->c->experts, sizeof *layer->experts);
     if (!layer->experts) return fa_fail(e, FA_ENOMEM, "%s: out of memory for experts", l->options->path);
     fa_status s = FA_OK;
+    l->routed = true;
     if (l->gguf)
         for (int i = 0; i < 3 && !s; i++) s = load_stack(l, &fa_expert_rows[i], prefix, layer, e);
     else
         s = load_experts(l, layer, prefix, e);
+    l->routed = false;
     l->share = 1;
     if (s || l->c->topk_method != FA_TOPK_NOAUX) return s;
     char name[NAME_TEXT];
@@ -274,6 +279,7 @@ static fa_status check_embedding(const fa_weight *w, const char *path, fa_error 
 static fa_status load_mtp(loader *l, fa_weights *w, fa_error *e) {
     char prefix[NAME_TEXT / 2];
     prefix_of(l, l->c->layers, prefix);
+    l->layer = l->c->layers;
     fa_status s = FA_OK;
     for (int i = 0; i < fa_n_mtp_rows && !s; i++) s = load_row(l, &fa_mtp_rows[i], prefix, &w->mtp, e);
     if (!s) s = load_layer(l, &w->layers[l->c->layers], l->c->layers, e);
@@ -322,8 +328,13 @@ void fa_config_settle(fa_config *c, const fa_tensors *ts) {
 fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *ts, const fa_weights_options *options,
                           fa_error *e) {
     *w = (fa_weights){0};
-    loader l = {
-        .c = c, .ts = ts, .options = options, .gguf = fa_tensors_gguf(ts) != NULL, .arena = &w->arena, .share = 1};
+    loader l = {.c = c,
+                .ts = ts,
+                .options = options,
+                .gguf = fa_tensors_gguf(ts) != NULL,
+                .arena = &w->arena,
+                .share = 1,
+                .layer = -1};
     l.total = fa_tensors_file_bytes(ts);
     fa_status s = read_shares(&l, e);
     if (!s) s = load_all(&l, w, e);

@@ -73,6 +73,7 @@ static conf_data *make_mla(const void *params, fa_arena *arena, check_rng *rng) 
                      .rank = p->rank,
                      .scale = p->sharpness / score_size / sqrtf((float)(p->nope * p->rank + p->rope))};
     make_up(d, arena, rng);
+    d->k_up.layer = d->v_up.layer = LAYER;
     return &d->base;
 }
 

@@ -67,6 +67,12 @@ static conf_data *make(const void *params, fa_arena *arena, check_rng *rng) {
         fa_dtype up_type = p->mixed ? FA_BF16 : p->in_type, down_type = p->mixed && i % 3 == 1 ? FA_BF16 : p->down_type;
         d->list[i].up = conf_weight(arena, rng, up_type, p->inner, p->hidden, CONF_NORMAL);
         d->list[i].down = conf_weight(arena, rng, down_type, p->hidden, p->inner, p->values);
+        for (int k = 0; k < 3; k++) { /* as a model says it, for backends that place experts by it */
+            fa_weight *w = k == 0 ? &d->list[i].gate : k == 1 ? &d->list[i].up : &d->list[i].down;
+            w->use = FA_USE_EXPERT;
+            w->expert = i;
+            w->routed = p->routes != DENSE;
+        }
         d->base.weights[d->base.n_weights++] = &d->list[i].gate;
         d->base.weights[d->base.n_weights++] = &d->list[i].up;
         d->base.weights[d->base.n_weights++] = &d->list[i].down;

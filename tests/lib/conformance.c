@@ -12,20 +12,30 @@ static const struct conf_backend {
     const char *label, *name;
     const char *variable, *value; /* of the environment while it opens, or NULL */
     int n_threads, threads[3];
-    bool brief; /* slow to ask: one row alone, and all together */
+    bool brief;            /* slow to ask: one row alone, and all together */
+    const char *placement; /* over several of them, or NULL */
 } backends[] = {
-    {"reference", "reference", NULL, NULL, 1, {1}, false},
-    {"cpu:portable", "cpu", "FATHOM_ISA", "portable", 3, {1, 2, 7}, false},
-    {"cpu:avx2", "cpu", "FATHOM_ISA", "avx2", 3, {1, 2, 7}, false},
-    {"cpu:avx512", "cpu", "FATHOM_ISA", "avx512", 3, {1, 2, 7}, false},
-    {"cpu:avx512bf16", "cpu", "FATHOM_ISA", "avx512bf16", 3, {1, 2, 7}, false},
-    {"opencl", "opencl", NULL, NULL, 1, {0}, false},
-    {"opencl:groups", "opencl", "FATHOM_OPENCL_GROUPS", "1", 1, {0}, false},
+    {"reference", "reference", NULL, NULL, 1, {1}, false, NULL},
+    {"cpu:portable", "cpu", "FATHOM_ISA", "portable", 3, {1, 2, 7}, false, NULL},
+    {"cpu:avx2", "cpu", "FATHOM_ISA", "avx2", 3, {1, 2, 7}, false, NULL},
+    {"cpu:avx512", "cpu", "FATHOM_ISA", "avx512", 3, {1, 2, 7}, false, NULL},
+    {"cpu:avx512bf16", "cpu", "FATHOM_ISA", "avx512bf16", 3, {1, 2, 7}, false, NULL},
+    {"opencl", "opencl", NULL, NULL, 1, {0}, false, NULL},
+    {"opencl:groups", "opencl", "FATHOM_OPENCL_GROUPS", "1", 1, {0}, false, NULL},
     /* three units, and one whose ports share their banks with activations */
-    {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, NULL, 1, {2}, false},
-    {"sim:u200", "sim:u200", NULL, NULL, 1, {1}, false},
-    {"xrt:emu", "xrt:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true},
-    {"xrt-opencl", "xrt-opencl:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true},
+    {"sim:three-units", "sim:tests/fixtures/boards/three-units.board", NULL, NULL, 1, {2}, false, NULL},
+    {"sim:u200", "sim:u200", NULL, NULL, 1, {1}, false, NULL},
+    {"cpu twice", "cpu", NULL, NULL, 1, {2}, false, "tests/fixtures/placements/two-boards.json"},
+    {"sim twice",
+     "sim:tests/fixtures/boards/three-units.board",
+     NULL,
+     NULL,
+     1,
+     {2},
+     true,
+     "tests/fixtures/placements/two-boards.json"},
+    {"xrt:emu", "xrt:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true, NULL},
+    {"xrt-opencl", "xrt-opencl:emu:tests/fixtures/boards/four-units.board", NULL, NULL, 1, {1}, true, NULL},
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends, MAX_THREAD_COUNTS = 3, BATCH = 5 };
 
@@ -232,7 +242,8 @@ static fa_backend *open_backend(const struct conf_backend *c, int threads, fa_er
     const char *before = c->variable ? getenv(c->variable) : NULL;
     char *old = before ? strdup(before) : NULL;
     if (c->variable) setenv(c->variable, c->value, 1);
-    fa_status s = fa_backend_open(&b, &(fa_backend_options){.name = c->name, .threads = threads, .node = -1}, e);
+    fa_backend_options options = {.name = c->name, .threads = threads, .node = -1, .placement = c->placement};
+    fa_status s = fa_backend_open(&b, &options, e);
     if (old)
         setenv(c->variable, old, 1);
     else if (c->variable)
