@@ -69,8 +69,12 @@ fa_status fa_plan_safetensors(fa_plan *p, const fa_tensors *ts, fa_error *e) {
     return s;
 }
 
+bool fa_plan_is_fp8(const fa_plan_tensor *t) {
+    return t->type == FA_F8_E4M3 || t->type == FA_F8_E5M2;
+}
+
 int64_t fa_plan_bytes(const fa_plan_tensor *t) {
-    int64_t scales = t->type == FA_F8_E4M3 ? (t->rows + 127) / 128 * ((t->cols + 127) / 128) * 4 : 0;
+    int64_t scales = fa_plan_is_fp8(t) ? (t->rows + 127) / 128 * ((t->cols + 127) / 128) * 4 : 0;
     return fa_dtype_bytes(t->type, t->rows * t->cols) + scales;
 }
 

@@ -21,7 +21,7 @@ typedef struct fa_plan_tensor {
     int n_dims;
     int64_t shape[FA_MAX_DIMS];
     int64_t rows, cols; /* the shape as a matrix; a bias that is permuted is one column */
-    fa_dtype type;      /* to write; FA_F8_E4M3 comes with a scale */
+    fa_dtype type;      /* to write; an FP8 type comes with a scale */
 } fa_plan_tensor;
 
 typedef struct fa_plan {
@@ -44,6 +44,9 @@ fa_status fa_plan_safetensors(fa_plan *p, const fa_tensors *ts, fa_error *e);
 
 /* All tensors of a GGUF file (llama, qwen2, deepseek2) under their Hugging Face names. */
 fa_status fa_plan_gguf(fa_plan *p, const fa_tensors *ts, fa_error *e);
+
+/* True for a tensor that is written as codes with scales. */
+bool fa_plan_is_fp8(const fa_plan_tensor *t);
 
 /* Bytes that the tensor takes in the destination, with its scale. */
 int64_t fa_plan_bytes(const fa_plan_tensor *t);

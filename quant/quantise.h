@@ -13,14 +13,17 @@ typedef struct fa_quantise_report {
     const char *name;      /* in the destination */
     const char *from, *to; /* element types: "Q4_K", "F8_E4M3" */
     int64_t rows, cols;
+    double squares;      /* sum of the squares of the source's values; 0 where nothing was rounded */
     double relative_rms; /* of the error, against the RMS of the source's values; 0 where nothing was rounded */
     double max_error;    /* largest absolute error */
-    int64_t saturated;   /* codes of +-448: each block has at least one */
+    int64_t saturated;   /* codes of the largest magnitude: each block with a scale of its own has at least one */
 } fa_quantise_report;
 
 typedef struct fa_quantise_options {
     const char *source;      /* folder, .safetensors with config.json beside it, or .gguf */
     const char *destination; /* a folder that does not exist, or is empty */
+    bool e5m2;               /* codes with 5 exponent bits; else E4M3, as released */
+    bool per_tensor;         /* one scale for a whole tensor; else one for each 128x128 block, as released */
     int64_t shard_bytes;     /* larger models are cut into shards of about this size; 0: 5 GB */
     /* Each may be NULL. Bytes of tensors written so far; returning false stops with FA_ECANCELLED. */
     bool (*progress)(void *ctx, int64_t done, int64_t total);

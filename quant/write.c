@@ -9,6 +9,7 @@
 #include "host/base/file.h"
 #include "host/format/fp8.h"
 #include "host/format/safetensors.h"
+#include "quant/codes.h"
 
 enum { STRIP = 128, SHARD_NAME = 64 }; /* rows that are decoded and written together: one row of blocks */
 static const int64_t DEFAULT_SHARD_BYTES = 5000000000;
@@ -22,6 +23,7 @@ typedef struct part {
 } part;
 
 typedef struct writer {
+    fa_codes codes;
     const fa_plan *plan;
     const fa_quantise_options *options;
     const char *dir;
@@ -69,6 +71,7 @@ static void report(const writer *w, const fa_plan_tensor *t, const errors *sum) 
         .to = fa_dtype_get(t->type)->name,
         .rows = t->rows,
         .cols = t->cols,
+        .squares = sum->squares,
         .relative_rms = sum->squares > 0 ? sqrt(sum->error_squares / sum->squares) : 0,
         .max_error = sum->largest,
         .saturated = sum->saturated,
@@ -98,17 +101,30 @@ static int64_t number_of(const writer *w, const fa_plan_tensor *t, bool scale) {
     return found ? found - w->parts : -1;
 }
 
+/* The scale of a tensor that has one for all. `values` [STRIP, cols] is scratch. */
+static fa_status tensor_scale(const writer *w, const fa_plan_tensor *t, float *values, float *scale, fa_error *e) {
+    float amax = 0;
+    fa_status s = FA_OK;
+    for (int64_t first = 0; first < t->rows && !s; first += STRIP) {
+        int64_t rows = t->rows - first < STRIP ? t->rows - first : STRIP;
+        s = fa_plan_read(t, first, rows, values, e);
+        for (int64_t i = 0; i < rows * t->cols && !s; i++) amax = fabsf(values[i]) > amax ? fabsf(values[i]) : amax;
+    }
+    *scale = fa_codes_scale(&w->codes, amax);
+    return s;
+}
+
 /* One row of blocks; `values` [n, cols], `codes` likewise, `scales` [blocks of a row]. */
-static fa_status quantise_strip(const fa_plan_tensor *t, int64_t first, int64_t n, float *values, uint8_t *codes,
-                                float *scales, errors *sum, fa_error *e) {
+static fa_status quantise_strip(const writer *w, const fa_plan_tensor *t, int64_t first, int64_t n, float of_tensor,
+                                float *values, uint8_t *codes, float *scales, errors *sum, fa_error *e) {
     fa_status s = fa_plan_read(t, first, n, values, e);
     if (s) return s;
-    fa_quantise_weight(values, n, t->cols, codes, scales);
+    fa_codes_strip(&w->codes, values, n, t->cols, of_tensor, codes, scales);
     for (int64_t b = 0; b * STRIP < t->cols; b++)
         if (!isfinite(scales[b])) return not_finite(t, first, n, e);
     for (int64_t i = 0; i < n * t->cols; i++) {
-        count_error(sum, values[i], fa_e4m3_decode(codes[i]) * scales[i % t->cols / STRIP]);
-        sum->saturated += (codes[i] & 0x7F) == 0x7E;
+        count_error(sum, values[i], fa_codes_value(&w->codes, codes[i]) * scales[i % t->cols / STRIP]);
+        sum->saturated += fa_codes_saturated(&w->codes, codes[i]);
     }
     return FA_OK;
 }
@@ -116,7 +132,7 @@ static fa_status quantise_strip(const fa_plan_tensor *t, int64_t first, int64_t 
 static fa_status write_quantised(writer *w, const fa_plan_tensor *t, errors *sum, fa_error *e) {
     int64_t across = (t->cols + STRIP - 1) / STRIP, down = (t->rows + STRIP - 1) / STRIP;
     int64_t number = number_of(w, t, false), scale_number = number_of(w, t, true);
-    float *values = malloc((size_t)(STRIP * t->cols) * sizeof *values + 1);
+    float *values = malloc((size_t)(STRIP * t->cols) * sizeof *values + 1), of_tensor = 0;
     float *scales = malloc((size_t)(across * down) * sizeof *scales + 1);
     uint8_t *codes = malloc((size_t)(STRIP * t->cols) + 1);
     fa_status s = FA_OK;
@@ -124,9 +140,10 @@ static fa_status write_quantised(writer *w, const fa_plan_tensor *t, errors *sum
         s = out_of_memory(t->name, e);
         goto out;
     }
+    if (w->codes.per_tensor) s = tensor_scale(w, t, values, &of_tensor, e);
     for (int64_t b = 0; b < down && !s; b++) {
         int64_t first = b * STRIP, n = t->rows - first < STRIP ? t->rows - first : STRIP;
-        s = quantise_strip(t, first, n, values, codes, scales + b * across, sum, e);
+        s = quantise_strip(w, t, first, n, of_tensor, values, codes, scales + b * across, sum, e);
         if (!s) s = put(w, number, first * t->cols, codes, n * t->cols, e);
     }
     if (!s) s = put(w, scale_number, 0, scales, across * down * (int64_t)sizeof *scales, e);
@@ -181,7 +198,7 @@ static fa_status write_tensor(writer *w, const fa_plan_tensor *t, fa_error *e) {
     errors sum = {0};
     const void *data;
     fa_status s;
-    if (t->type == FA_F8_E4M3)
+    if (fa_plan_is_fp8(t))
         s = write_quantised(w, t, &sum, e);
     else if (fa_plan_is_copy(t, &data))
         s = write_copy(w, t, data, e);
@@ -218,7 +235,7 @@ static fa_status start_shard(writer *w, const char *path, int64_t first, int64_t
     for (int64_t i = first; i < last && !s; i++) {
         const fa_plan_tensor *t = &w->plan->list[i];
         s = add_part(w, t, false, e);
-        if (!s && t->type == FA_F8_E4M3) s = add_part(w, t, true, e);
+        if (!s && fa_plan_is_fp8(t)) s = add_part(w, t, true, e);
     }
     if (s) return s;
     qsort(w->parts, (size_t)w->n_parts, sizeof *w->parts, by_layout);
@@ -294,7 +311,7 @@ static fa_status write_index(const writer *w, fa_error *e) {
             char scale[FA_PLAN_NAME + 16];
             snprintf(scale, sizeof scale, "%s_scale_inv", t->name);
             failed |= json_object_set_new(map, t->name, json_string(shard));
-            if (t->type == FA_F8_E4M3) failed |= json_object_set_new(map, scale, json_string(shard));
+            if (fa_plan_is_fp8(t)) failed |= json_object_set_new(map, scale, json_string(shard));
         }
     }
     json_t *root = json_pack("{s:{s:I}, s:o}", "metadata", "total_size", (json_int_t)w->total, "weight_map", map);
@@ -311,7 +328,7 @@ static fa_status write_index(const writer *w, fa_error *e) {
 }
 
 fa_status fa_write_weights(const fa_plan *plan, const char *dir, const fa_quantise_options *options, fa_error *e) {
-    writer w = {.plan = plan, .options = options, .dir = dir};
+    writer w = {.codes = {options->e5m2, options->per_tensor}, .plan = plan, .options = options, .dir = dir};
     fa_status s = cut_into_shards(&w, e);
     for (int i = 0; i < w.shards && !s; i++) s = write_shard(&w, i, e);
     if (!s && w.shards > 1) s = write_index(&w, e);

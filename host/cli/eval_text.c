@@ -10,8 +10,6 @@
 #include "host/cli/common.h"
 #include "host/cli/eval.h"
 
-enum { BLOCK = 64 }; /* neighbouring tokens that count as one draw: they are not independent of each other */
-
 /* What one mode says about the text. */
 typedef struct scores {
     double *nll;   /* [n] -log p of token i, rounded to FP32 as the file keeps it; the first has none */
@@ -163,22 +161,11 @@ static int run_mode(scoring *v, const eval_mode *mode) {
 
 /* ---- printing ---- */
 
-/* The interval of a mean over tokens, by bootstrap over blocks of neighbours; tokens of the last, shorter block are left out of it. */
-static cli_interval block_interval(const double *values, size_t n) {
-    size_t blocks = n / BLOCK;
-    double *means = blocks ? malloc(blocks * sizeof *means) : NULL;
-    if (!means) return (cli_interval){cli_mean(values, (int64_t)n), cli_mean(values, (int64_t)n)};
-    for (size_t b = 0; b < blocks; b++) means[b] = cli_mean(values + b * BLOCK, BLOCK);
-    cli_interval of = cli_bootstrap(means, (int64_t)blocks);
-    free(means);
-    return of;
-}
-
 static void print_alone(const scoring *v) {
     size_t predicted = v->n - 1;
     double mean = cli_mean(v->to->nll + 1, (int64_t)predicted),
            bits = mean * (double)predicted / M_LN2 / (double)v->bytes;
-    cli_interval of = block_interval(v->to->nll + 1, predicted);
+    cli_interval of = cli_bootstrap_blocks(v->to->nll + 1, (int64_t)predicted);
     if (v->settings->json)
         printf("{\"file_bytes\":%zu,\"tokens\":%zu,\"predicted\":%zu,\"window\":%zu,\"stride\":%zu,\"mean_nll\":%.9g,"
                "\"perplexity\":%.9g,\"interval95\":[%.9g,%.9g],\"bits_per_byte\":%.9g}\n",
@@ -191,13 +178,16 @@ static void print_alone(const scoring *v) {
 static void print_mode(const scoring *v, const scores *first, bool head) {
     size_t predicted = v->n - 1, same = 0;
     double *more = malloc(predicted * sizeof *more), mean = cli_mean(v->to->nll + 1, (int64_t)predicted);
-    if (!more) return;
+    if (!more || !v->to->nll || !first->nll) { /* the latter are there when scoring succeeded */
+        free(more);
+        return;
+    }
     for (size_t i = 0; i < predicted; i++) {
         more[i] = v->to->nll[i + 1] - first->nll[i + 1];
         same += v->to->best[i + 1] == first->best[i + 1];
     }
     double change = expm1(cli_mean(more, (int64_t)predicted)), agree = (double)same / (double)predicted;
-    cli_interval of = block_interval(more, predicted);
+    cli_interval of = cli_bootstrap_blocks(more, (int64_t)predicted);
     free(more);
     if (v->settings->json) {
         printf("{\"mode\":\"%s\",\"tokens\":%zu,\"perplexity\":%.9g,\"change\":%.9g,\"change95\":[%.9g,%.9g],"

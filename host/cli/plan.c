@@ -16,9 +16,10 @@ typedef struct plan_options {
     bool json;
     const char *plot, *timeline, *emit;
     int32_t copies;
+    int32_t samples; /* of a group of rollouts; 0: none are planned */
 } plan_options;
 
-enum { OPTION_JSON = 0x2001, OPTION_PLOT, OPTION_TIMELINE, OPTION_EMIT, OPTION_COPIES };
+enum { OPTION_JSON = 0x2001, OPTION_PLOT, OPTION_TIMELINE, OPTION_EMIT, OPTION_COPIES, OPTION_SAMPLES };
 
 static const double deepseek_usd = 2.19; /* per million tokens written by R1, api-docs.deepseek.com, January 2025 */
 
@@ -31,6 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->copies = -1;
         return 0;
     case OPTION_JSON: o->json = true; return 0;
+    case OPTION_SAMPLES: o->samples = (int32_t)cli_option_int(state, "--samples", arg, 1, 1 << 20); return 0;
     case OPTION_PLOT: o->plot = arg; return 0;
     case OPTION_TIMELINE: o->timeline = arg; return 0;
     case OPTION_EMIT: o->emit = arg; return 0;
@@ -41,6 +43,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"json", OPTION_JSON, NULL, 0, "Print one JSON object", 6},
+    {"samples", OPTION_SAMPLES, "N", 0,
+     "Also plan rollouts for a trainer: N answers to a prompt, each as long as the context behind the prompt", 6},
     {"plot", OPTION_PLOT, "FILE", 0,
      "Draw roofline and sweep over the batch (.png or .svg, by gnuplot); with --serve, what is served by rate", 6},
     {"timeline", OPTION_TIMELINE, "FILE", 0,
@@ -67,6 +71,7 @@ static const struct argp argp = {
         "Examples:\n"
         "  fathom plan --model deepseek-r1 --board u55c --boards 48 --batch 1,8,64\n"
         "  fathom plan --model DIR --board u280 --trace routes.jsonl --json\n"
+        "  fathom plan --model deepseek-r1 --board u55c --boards 64 --batch 256 --prompt 512 --context 2560 --samples 8\n"
         "  fathom plan --model deepseek-r1 --board v80 --boards 256 --context 131072 --batch 64 --serve requests.csv --rate 1,10,100\n"
         "  fathom plan --model DIR --board u55c --boards 2 --trace routes.jsonl --emit placement.json",
 };
@@ -235,16 +240,21 @@ static json_t *json_plan(const cli_plan_options *options, const fa_plan *p, int3
     return o;
 }
 
-static int print_json(const cli_plan_options *o, const cli_serve_options *serve, const fa_plan *plans) {
+static int print_json(const plan_options *of, const fa_plan *plans) {
+    const cli_plan_options *o = &of->common;
     const fa_plan_request *q = &o->request;
     json_t *list = json_array();
-    for (int i = 0; i < o->n_batches; i++) json_array_append_new(list, json_plan(o, &plans[i], o->batches[i]));
+    for (int i = 0; i < o->n_batches; i++) {
+        json_t *plan = json_plan(o, &plans[i], o->batches[i]);
+        if (of->samples) json_object_set_new(plan, "rollouts", cli_plan_json_rollouts(o, &plans[i], of->samples));
+        json_array_append_new(list, plan);
+    }
     json_t *root =
         json_pack("{s:s, s:f, s:f, s:s, s:i, s:i, s:i, s:s, s:f, s:o}", "model", o->model, "parameters",
                   fa_model_parameters(q->model, false), "active_parameters", fa_model_parameters(q->model, true),
                   "board", o->board.name, "boards", q->boards, "context", q->context, "prompt", q->prompt, "weights",
                   type_name(q->types.linear), "deepseek_usd_per_million_tokens", deepseek_usd, "plans", list);
-    if (root && serve->trace) json_object_set_new(root, "serve", cli_serve_json(serve));
+    if (root && of->serve.trace) json_object_set_new(root, "serve", cli_serve_json(&of->serve));
     bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) == 0;
     if (ok) putchar('\n');
     json_decref(root);
@@ -282,6 +292,7 @@ static void print_all(const plan_options *o, const fa_plan *plans) {
     print_speed(plans, c->batches, c->n_batches);
     print_why(plans, c->batches, c->n_batches);
     print_each(c, plans, c->batches, c->n_batches);
+    if (o->samples) cli_plan_print_rollouts(c, plans, o->samples);
     print_costs(c, plans);
     if (o->serve.trace) cli_serve_print(&o->serve);
 }
@@ -303,7 +314,7 @@ static int run(plan_options *o, fa_plan *plans) {
     int code = make(c, plans);
     if (code) return code;
     if (serve(o, &plans[0], &e)) return cli_fail("%s", e.text);
-    if (o->json) return print_json(c, &o->serve, plans);
+    if (o->json) return print_json(o, plans);
     print_all(o, plans);
     return CLI_OK;
 }

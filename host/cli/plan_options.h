@@ -3,6 +3,7 @@
 #define FA_CLI_PLAN_OPTIONS_H
 
 #include <argp.h>
+#include <jansson.h>
 
 #include "sim/planner/plan.h"
 
@@ -33,5 +34,9 @@ int cli_option_list(const struct argp_state *state, const char *option, const ch
 
 /* Reads model, board and trace, and fills request.model, .board, .routes. The build is not checked against the part. */
 fa_status cli_plan_open(cli_plan_options *o, fa_error *e);
+
+/* Rollouts for a trainer on planned boards: groups of `samples` answers that fill the context behind one prompt. */
+void cli_plan_print_rollouts(const cli_plan_options *o, const fa_plan *plans, int32_t samples);
+json_t *cli_plan_json_rollouts(const cli_plan_options *o, const fa_plan *plan, int32_t samples);
 
 #endif

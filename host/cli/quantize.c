@@ -7,15 +7,25 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
+#include "host/cli/quantize_study.h"
 #include "quant/quantise.h"
 
 typedef struct quantize_options {
     const char *source, *destination;
     int64_t shard_bytes;
-    bool json;
+    bool e5m2, per_tensor, json;
+    quantize_study_settings study;
 } quantize_options;
 
-enum { OPTION_SHARD = 0x2001, OPTION_JSON };
+enum { OPTION_SHARD = 0x2001, OPTION_JSON, OPTION_CODES, OPTION_SCALES, OPTION_STUDY, OPTION_TOKENS, OPTION_THREADS };
+
+/* Which of two words an option's value is. */
+static bool second_of(const struct argp_state *state, const char *option, const char *arg, const char *first,
+                      const char *second) {
+    if (strcmp(arg, first) && strcmp(arg, second))
+        argp_error(state, "%s: '%s' is neither %s nor %s", option, arg, first, second);
+    return !strcmp(arg, second);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     quantize_options *o = state->input;
@@ -23,13 +33,21 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_SHARD:
         o->shard_bytes = cli_option_int(state, "--shard-mb", arg, 1, INT64_MAX / 1000000) * 1000000;
         return 0;
-    case OPTION_JSON: o->json = true; return 0;
+    case OPTION_JSON: o->json = o->study.json = true; return 0;
+    case OPTION_CODES: o->e5m2 = second_of(state, "--codes", arg, "e4m3", "e5m2"); return 0;
+    case OPTION_SCALES: o->per_tensor = second_of(state, "--scales", arg, "block", "tensor"); return 0;
+    case OPTION_STUDY: o->study.text = arg; return 0;
+    case OPTION_TOKENS: o->study.tokens = (int32_t)cli_option_int(state, "--tokens", arg, 2, INT32_MAX); return 0;
+    case OPTION_THREADS: o->study.threads = (int)cli_option_int(state, "--threads", arg, 1, 4096); return 0;
     case ARGP_KEY_ARG:
         if (o->destination) argp_error(state, "unexpected argument '%s'", arg);
         *(o->source ? &o->destination : &o->source) = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->destination) argp_error(state, "give the model to read and the folder to write");
+        if (o->study.text && o->destination)
+            argp_error(state, "--study writes no model: leave '%s' out", o->destination);
+        if (o->study.text ? !o->source : !o->destination)
+            argp_error(state, "give the model to read and%s", o->study.text ? " no more" : " the folder to write");
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -37,13 +55,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"shard-mb", OPTION_SHARD, "N", 0, "Cut larger models into files of about N megabytes (default 5000)", 0},
+    {"codes", OPTION_CODES, "TYPE", 0, "e4m3 (default, as released) or e5m2, which only w8a16 multiplies", 0},
+    {"scales", OPTION_SCALES, "UNIT", 0, "One for each: block of 128x128 (default, as released), or tensor", 0},
     {"json", OPTION_JSON, NULL, 0, "Report each tensor as a JSON object a line", 0},
+    {"study", OPTION_STUDY, "TEXT", 0,
+     "Write no model but measure what FP8 would cost: errors by layer, perplexity of TEXT", 1},
+    {"tokens", OPTION_TOKENS, "N", 0, "Of --study: only the first N (default 4096)", 1},
+    {"threads", OPTION_THREADS, "N", 0, "Of --study: CPUs (default: all)", 1},
     {0},
 };
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "SRC DST",
+    .args_doc = "SRC DST\nSRC --study TEXT",
     .doc =
         "Writes the model SRC (a folder of safetensors in BF16, FP16 or FP32, or a .gguf file) to the new folder DST as FP8 "
         "codes with a scale for each 128x128 block, as DeepSeek-V3 is released, and reports what that cost each "
@@ -51,8 +75,14 @@ static const struct argp argp = {
         "The error is relative: the root mean square of the differences over that of the values. Tensors that stay as they "
         "are have none. DST appears when all of it is written.\n"
         "\n"
-        "Example:\n"
-        "  fathom quantize ~/models/R1-Distill-Qwen-1.5B ~/models/R1-Distill-Qwen-1.5B-FP8",
+        "--study makes the model in E4M3 and E5M2, with a scale for each block and for each tensor, in a folder that is gone "
+        "afterwards, and reads the text with each, with quantized activations, and with BF16 and FP8 in the cache: what each "
+        "does to the perplexity and to the hidden states behind each layer, against FP32 (docs/quantisation.md). A TEXT that is "
+        "called .jsonl holds lines of `fathom rollout': only their answers are predicted.\n"
+        "\n"
+        "Examples:\n"
+        "  fathom quantize ~/models/R1-Distill-Qwen-1.5B ~/models/R1-Distill-Qwen-1.5B-FP8\n"
+        "  fathom quantize ~/models/R1-Distill-Qwen-1.5B --study book.txt",
 };
 
 typedef struct work {
@@ -88,7 +118,7 @@ static void print_json(const fa_quantise_report *r) {
 
 static void report(void *ctx, const fa_quantise_report *r) {
     work *w = ctx;
-    bool quantised = !strcmp(r->to, "F8_E4M3") && strcmp(r->from, r->to) != 0;
+    bool quantised = !strncmp(r->to, "F8_", 3) && strcmp(r->from, r->to) != 0;
     *(quantised ? &w->quantised : &w->kept) += 1;
     if (quantised && r->relative_rms > w->worst) {
         w->worst = r->relative_rms;
@@ -106,11 +136,17 @@ int cli_quantize(int argc, char **argv) {
     quantize_options o = {0};
     fa_error e;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (o.study.text) {
+        o.study.model = o.source;
+        return quantize_study(&o.study);
+    }
     work w = {.bar = {.label = "quantizing"}, .json = o.json};
     struct sigaction on_stop = {.sa_handler = ask_to_stop}, before;
     sigaction(SIGINT, &on_stop, &before);
     fa_quantise_options work_options = {.source = o.source,
                                         .destination = o.destination,
+                                        .e5m2 = o.e5m2,
+                                        .per_tensor = o.per_tensor,
                                         .shard_bytes = o.shard_bytes,
                                         .progress = progress,
                                         .report = report,

@@ -8,22 +8,56 @@
 #include "host/cli/answers.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
+#include "host/cli/eval.h"
 #include "host/cli/many.h"
 #include "host/cli/questions.h"
 #include "host/cli/sampling.h"
+#include "host/text/shape.h"
 
-#define FORMAT_WEIGHT 0.1 /* of the format's reward; accuracy weighs 1 */
 #define SPREAD_FLOOR 1e-4 /* keeps the advantages of nearly equal rewards finite */
+
+typedef enum part { ACCURACY, FORMAT, LANGUAGE, LENGTH, PARTS } part;
+
+static const char *const part_names[PARTS] = {"accuracy", "format", "language", "length"};
 
 typedef struct settings {
     fathom_options engine;
     cli_sampling sampling;
     const char *prompts;
-    int64_t samples;
-    bool keep_right, quiet;
+    int64_t samples, soft; /* soft: tokens before the last in which length is punished; -1: a quarter */
+    double weight[PARTS];  /* of the reward's parts */
+    fa_script language;
+    bool keep_right, quiet, run_code;
 } settings;
 
-enum { OPTION_TOGETHER = 0x2001, OPTION_KEEP_RIGHT };
+enum { OPTION_TOGETHER = 0x2001, OPTION_KEEP_RIGHT, OPTION_REWARD, OPTION_LANGUAGE, OPTION_SOFT, OPTION_RUN_CODE };
+
+/* "accuracy=1,format=0.1": parts that are not named weigh nothing. */
+static void read_weights(settings *s, const struct argp_state *state, const char *list) {
+    memset(s->weight, 0, sizeof s->weight);
+    for (const char *at = list;; at++) {
+        size_t n = strcspn(at, "=,"), length = strcspn(at, ",");
+        char number[64];
+        int i = 0;
+        while (i < PARTS && (strlen(part_names[i]) != n || strncmp(part_names[i], at, n))) i++;
+        if (i == PARTS || at[n] != '=' || length - n - 1 >= sizeof number) {
+            argp_error(state, "--reward: '%.*s' is no accuracy=, format=, language= or length= with a weight",
+                       (int)length, at);
+            return;
+        }
+        snprintf(number, sizeof number, "%.*s", (int)(length - n - 1), at + n + 1);
+        s->weight[i] = cli_option_number(state, "--reward", number, -1e6, 1e6);
+        at += length;
+        if (!*at) return;
+    }
+}
+
+static void check_settings(settings *s, struct argp_state *state) {
+    int64_t most = s->sampling.values.max_tokens;
+    if (s->weight[LENGTH] != 0 && !most) argp_error(state, "--reward: length needs --max-tokens");
+    if (s->soft > most) argp_error(state, "--soft: %d tokens, but --max-tokens is %d", (int)s->soft, (int)most);
+    if (s->soft < 0) s->soft = most / 4;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     settings *s = state->input;
@@ -35,6 +69,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': s->samples = cli_option_int(state, "--samples", arg, 1, 1 << 20); return 0;
     case OPTION_TOGETHER: s->engine.sessions = (int32_t)cli_option_int(state, "--together", arg, 1, 4096); return 0;
     case OPTION_KEEP_RIGHT: s->keep_right = true; return 0;
+    case OPTION_REWARD: read_weights(s, state, arg); return 0;
+    case OPTION_LANGUAGE:
+        if (!fa_script_find(arg, &s->language)) argp_error(state, "--language: '%s' is neither en nor zh", arg);
+        return 0;
+    case OPTION_SOFT: s->soft = cli_option_int(state, "--soft", arg, 0, INT32_MAX); return 0;
+    case OPTION_RUN_CODE: s->run_code = true; return 0;
+    case ARGP_KEY_SUCCESS: check_settings(s, state); return 0; /* the children have their values by then */
     case 'q': s->quiet = true; return 0;
     case ARGP_KEY_ARG:
         if (s->prompts) argp_error(state, "more than one file of prompts");
@@ -50,6 +91,12 @@ static const struct argp_option options[] = {
     {"together", OPTION_TOGETHER, "N", 0, "Answers that are written at once (default 64)", 0},
     {"keep-right", OPTION_KEEP_RIGHT, NULL, 0,
      "Write only answers that are right and have the form (rejection sampling)", 0},
+    {"reward", OPTION_REWARD, "PART=WEIGHT[,...]", 0,
+     "What the reward adds up: accuracy, format, language, length (default accuracy=1,format=0.1)", 0},
+    {"language", OPTION_LANGUAGE, "NAME", 0, "Of the reasoning, for that reward: en (default) or zh", 0},
+    {"soft", OPTION_SOFT, "N", 0, "The last N of --max-tokens are punished more and more by length (default a quarter)",
+     0},
+    {"run-code", OPTION_RUN_CODE, NULL, 0, "Run programs that the model writes, in a sandbox", 0},
     {"quiet", 'q', NULL, 0, "No statistics on standard error", 0},
     {0},
 };
@@ -66,12 +113,16 @@ static const struct argp argp = {
         "Write several sampled answers to each of many prompts, with what a trainer needs to know about them.\v"
         "PROMPTS are JSON lines: {\"question\": \"What is 3 + 4?\", \"target\": \"7\"}. Instead of a question a line may have "
         "\"messages\" (a conversation) or \"ids\" (the prompt as it is). A target is compared with the last \\boxed{} of the "
-        "answer, with \"rule\": \"answer\" with all that stands behind </think>.\n"
+        "answer, with \"rule\": \"answer\" with all that stands behind </think>; `fathom eval --help' has more rules.\n"
         "\n"
         "Each answer is a line: prompt and sample (counted from 0), \"id\" of the prompt's line if it has one, seed, finish "
         "(\"stop\", \"length\", \"context\"), prompt_ids, ids, logprobs (of each id under the model's own distribution, whatever "
-        "the temperature) and text; where there is a target also accuracy, format, reward (accuracy + 0.1 format) and advantage "
+        "the temperature) and text; where there is a target also accuracy, format, reward and advantage "
         "(reward against mean and spread of its group, as GRPO has it). Lines are in the order of prompts and samples.\n"
+        "\n"
+        "The reward is the sum of its parts by --reward. Accuracy and format are 0 or 1. `language' is the share of words of the "
+        "reasoning that are of --language (R1's language consistency), told by their script. `length' is 0, and falls to -1 "
+        "over the last --soft of --max-tokens (DAPO). Both are in the line where they weigh something.\n"
         "\n"
         "Here the temperature is 1 and the seed 0 unless they are given; answer k to prompt p has the seed + p * samples + "
         "k. The same "
@@ -79,6 +130,7 @@ static const struct argp argp = {
         "\n"
         "Examples:\n"
         "  fathom rollout prompts.jsonl -s 8 -n 400 >answers.jsonl\n"
+        "  fathom rollout prompts.jsonl -n 400 --reward accuracy=1,format=0.1,language=0.1,length=0.5 >answers.jsonl\n"
         "  fathom rollout prompts.jsonl --temp 0.6 --keep-right >right.jsonl",
     .children = children,
 };
@@ -105,13 +157,30 @@ static void give_prompt(void *ctx, int64_t prompt, const int32_t **ids, size_t *
     *n = q->n;
 }
 
-static void judge(rollout *r, const cli_question *q, json_t *line) {
-    fa_reward reward = fa_judge(q->rule, q->target, q->thinks, json_string_value(json_object_get(line, "text")));
-    json_object_set_new(line, "accuracy", json_integer(reward.accuracy));
-    json_object_set_new(line, "format", json_integer(reward.format));
-    json_object_set_new(line, "reward", json_real(reward.accuracy + FORMAT_WEIGHT * reward.format));
+static bool is_judged(const cli_question *q) {
+    return q->target || q->rule == FA_RULE_CODE;
+}
+
+static fa_status judge(rollout *r, const cli_question *q, json_t *line, size_t tokens, fa_error *e) {
+    const settings *of = r->settings;
+    const char *text = json_string_value(json_object_get(line, "text"));
+    fa_reward found = fa_judge(q->rule, q->target, q->thinks, text);
+    fa_status s = q->rule == FA_RULE_CODE ? eval_code(q, text, &found.accuracy, e) : FA_OK;
+    double parts[PARTS] = {[ACCURACY] = found.accuracy, [FORMAT] = found.format}, reward = 0;
+    if (of->weight[LANGUAGE] != 0) parts[LANGUAGE] = fa_language_reward(text, of->language);
+    if (of->weight[LENGTH] != 0)
+        parts[LENGTH] = fa_length_reward((int64_t)tokens, of->sampling.values.max_tokens, of->soft);
+    for (int i = 0; i < PARTS; i++) {
+        reward += of->weight[i] * parts[i];
+        if (i < LANGUAGE)
+            json_object_set_new(line, part_names[i], json_integer((json_int_t)parts[i]));
+        else if (of->weight[i] != 0)
+            json_object_set_new(line, part_names[i], json_real(parts[i]));
+    }
+    json_object_set_new(line, "reward", json_real(reward));
     r->judged++;
-    r->right += reward.accuracy;
+    r->right += found.accuracy;
+    return s;
 }
 
 /* Rewards against their group's mean and spread (GRPO, arXiv 2402.03300, section 4.1). */
@@ -160,15 +229,15 @@ static fa_status take_answer(void *ctx, const cli_written *a, fa_error *e) {
     if (!g->lines) g->lines = calloc((size_t)samples, sizeof(json_t *));
     json_t *line = g->lines ? cli_answer_json(q, a) : NULL;
     if (!line) return fa_fail(e, FA_ENOMEM, "memory for the answers ran out");
-    if (q->target) judge(r, q, line);
     g->lines[a->sample] = line;
     g->n++;
+    fa_status s = is_judged(q) ? judge(r, q, line, a->n, e) : FA_OK;
+    if (s) return s;
     r->answers++;
     r->tokens += (int64_t)a->n;
     cli_progress(&r->bar, r->answers, r->questions.n * samples);
-    fa_status s = FA_OK;
     for (; r->written < r->questions.n && r->groups[r->written].n == samples && !s; r->written++)
-        s = write_group(r, &r->groups[r->written], r->questions.at[r->written].target, e);
+        s = write_group(r, &r->groups[r->written], is_judged(&r->questions.at[r->written]), e);
     return s;
 }
 
@@ -214,8 +283,15 @@ static void release(rollout *r) {
     cli_questions_free(&r->questions);
 }
 
+static int check_question(const settings *s, const cli_question *q) {
+    if (s->keep_right && !is_judged(q)) return cli_fail("--keep-right: prompt %" PRId64 " has no target", q->number);
+    if (q->rule != FA_RULE_CODE || s->run_code) return CLI_OK;
+    return cli_fail("prompt %" PRId64 ": the rule \"code\" runs what the model writes: ask for it with --run-code",
+                    q->number);
+}
+
 int cli_rollout(int argc, char **argv) {
-    settings s = {.samples = 8, .engine = {.sessions = 64}};
+    settings s = {.samples = 8, .soft = -1, .weight = {[ACCURACY] = 1, [FORMAT] = 0.1}, .engine = {.sessions = 64}};
     rollout r = {.settings = &s};
     fathom_engine *engine = NULL;
     fathom_error e = {0};
@@ -226,8 +302,7 @@ int cli_rollout(int argc, char **argv) {
     fa_status st = cli_questions_load(&r.questions, s.prompts, &bad);
     if (!st) st = cli_questions_encode(&r.questions, engine, &bad);
     int code = st ? cli_fail("%s", bad.text) : CLI_OK;
-    for (int64_t i = 0; i < r.questions.n && s.keep_right && !code; i++)
-        if (!r.questions.at[i].target) code = cli_fail("--keep-right: prompt %" PRId64 " has no target", i + 1);
+    for (int64_t i = 0; i < r.questions.n && !code; i++) code = check_question(&s, &r.questions.at[i]);
     if (!code) code = answer_all(&r, engine);
     release(&r);
     fathom_engine_close(engine);

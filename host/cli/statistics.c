@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define Z95 1.959963984540054 /* a normal distribution has 95 % within so many deviations */
-enum { RESAMPLES = 2000 };
+enum { RESAMPLES = 2000, BLOCK = 64 };
 
 cli_interval cli_wilson(double share, double n) {
     double z2 = Z95 * Z95, centre = (share + z2 / (2 * n)) / (1 + z2 / n);
@@ -41,6 +41,16 @@ cli_interval cli_bootstrap(const double *values, int64_t n) {
     }
     qsort(means, RESAMPLES, sizeof *means, rising);
     return (cli_interval){means[RESAMPLES / 40], means[RESAMPLES - 1 - RESAMPLES / 40]};
+}
+
+cli_interval cli_bootstrap_blocks(const double *values, int64_t n) {
+    int64_t blocks = n / BLOCK;
+    double *means = blocks ? malloc((size_t)blocks * sizeof *means) : NULL, mean = cli_mean(values, n);
+    if (!means) return (cli_interval){mean, mean};
+    for (int64_t b = 0; b < blocks; b++) means[b] = cli_mean(values + b * BLOCK, BLOCK);
+    cli_interval of = cli_bootstrap(means, blocks);
+    free(means);
+    return of;
 }
 
 double cli_pass_at(int64_t n, int64_t c, int64_t k) {

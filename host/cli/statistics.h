@@ -15,6 +15,10 @@ cli_interval cli_wilson(double share, double n);
  * seed, so the same values give the same bounds. The mean itself where n is 1. */
 cli_interval cli_bootstrap(const double *values, int64_t n);
 
+/* Of the mean of values that follow one another, such as those of a text's tokens: the same over blocks of 64 neighbours, because
+ * neighbours are not independent; values behind the last whole block are left out. The mean itself where there is no whole block. */
+cli_interval cli_bootstrap_blocks(const double *values, int64_t n);
+
 double cli_mean(const double *values, int64_t n);
 
 /* The probability that k answers to a question hold a right one, estimated without bias from n >= k answers of which c are right:

@@ -190,17 +190,22 @@ static void logprobs_are_those_of_a_rescoring_pass(void *unused) {
     finish(&r);
 }
 
-/* At a temperature at which some answers are wrong and some have no form. */
-static void rewards_are_those_of_the_recipe(void *unused) {
-    (void)unused;
+/* At a temperature at which some answers are wrong, some have no form and some letters of other scripts. */
+static void rewards_are_those_of_the_recipe(void *arg) {
+    const char *weights = arg;
+    char options[200] = "", check[200] = "";
+    if (weights) {
+        snprintf(options, sizeof options, "--reward %s --soft 250", weights);
+        snprintf(check, sizeof check, "%s 300 250", weights);
+    }
     check_output have = check_command("python3 -c 'import statistics'");
     if (have.status) check_skip("there is no python3");
     check_output_free(&have);
     char *folder = check_scratch();
     check_output o = must(check_command(
         "export PYTHONDONTWRITEBYTECODE=1; cd '%s' && C=\"$OLDPWD\"/models/recipe/check_rollout.py && python3 $C prompts 60 >p && "
-        "cd \"$OLDPWD\" && " ROLLOUT "-s 4 -n 300 --temp 1.5 -q '%s/p' >'%s/a' && python3 $C check '%s/p' '%s/a'",
-        folder, folder, folder, folder, folder));
+        "cd \"$OLDPWD\" && " ROLLOUT "-s 4 -n 300 --temp 1.5 %s -q '%s/p' >'%s/a' && python3 $C check '%s/p' '%s/a' %s",
+        folder, options, folder, folder, folder, folder, check));
     int answers, right, groups;
     CHECK(sscanf(o.out, "%d answers, %d right, %d groups", &answers, &right, &groups) == 3, "%s", o.out);
     CHECK(answers == 240 && groups == 60 && right > 20 && right < 220, "%s", o.out);
@@ -243,6 +248,8 @@ static const broken bad_lines[] = {
     {"no ids are named", "{\"ids\": []}", "ids: expected an array of ids that is not empty"},
     {"an id outside the vocabulary is named", "{\"ids\": [1, 70000]}", "prompt 1: "},
     {"a target that is no text is named", "{\"question\": \"a\", \"target\": 3}", "target: expected a text"},
+    {"code runs when asked alone", "{\"question\": \"a\", \"rule\": \"code\", \"tests\": \"x\"}",
+     "prompt 1: the rule \"code\""},
     {"an unknown rule is named", "{\"question\": \"a\", \"target\": \"3\", \"rule\": \"x\"}", "rule: expected"},
     {"a message of an unknown role is named", "{\"messages\": [{\"role\": \"cat\", \"content\": \"x\"}]}", "line 1: "},
 };
@@ -266,19 +273,28 @@ static void refusals(void *unused) {
         {"rollout a b", "more than one file", 2},
         {"rollout -s 0 a", "--samples", 2},
         {"rollout --together 0 a", "--together", 2},
+        {"rollout --reward accuracy a", "'accuracy' is no accuracy=", 2},
+        {"rollout --reward accuracy=1,beauty=2 a", "'beauty=2' is no", 2},
+        {"rollout --reward accuracy=x a", "--reward", 2},
+        {"rollout --reward length=1 a", "length needs --max-tokens", 2},
+        {"rollout --language fr a", "'fr' is neither en nor zh", 2},
+        {"rollout -n 10 --soft 11 a", "--soft: 11 tokens, but --max-tokens is 10", 2},
         {"rollout /dev/null/x", "/dev/null/x", 1},
     };
     check_refusals(uses, sizeof uses / sizeof *uses);
 }
 
 int main(int argc, char **argv) {
-    enum { BROKEN = sizeof bad_lines / sizeof *bad_lines, OTHERS = 7 };
+    enum { BROKEN = sizeof bad_lines / sizeof *bad_lines, OTHERS = 9 };
     check_case cases[OTHERS + BROKEN] = {
         {"a line for each answer, in the order of prompts and samples", lines_are_in_order, NULL},
         {"the same bytes whatever is written together", same_bytes, NULL},
         {"`fathom run` repeats an answer by its seed", run_repeats_an_answer, NULL},
         {"log-probabilities are those of a rescoring pass, bit for bit", logprobs_are_those_of_a_rescoring_pass, NULL},
         {"rewards and advantages are those of the recipe's Python", rewards_are_those_of_the_recipe, NULL},
+        {"so are those with language and length", rewards_are_those_of_the_recipe,
+         "accuracy=1,format=0.1,language=0.25,length=0.5"},
+        {"so are those of the shape alone", rewards_are_those_of_the_recipe, "language=1,length=2"},
         {"--keep-right writes right answers alone", only_right_answers, NULL},
         {"wrong uses are refused", refusals, NULL},
     };
