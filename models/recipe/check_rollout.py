@@ -1,7 +1,9 @@
 """Holds what `fathom rollout` judged to the rewards that the recipe trains with.
 
-    python check_rollout.py prompts N [SEED]      writes N prompts for it, of all tasks
-    python check_rollout.py check PROMPTS FILE    compares; needs nothing but Python"""
+    python check_rollout.py prompts N [SEED]                          writes N prompts for it, of all tasks
+    python check_rollout.py check PROMPTS FILE [WEIGHTS MOST SOFT]    compares; needs nothing but Python
+
+WEIGHTS is what `fathom rollout --reward` was given, MOST and SOFT its --max-tokens and --soft; the language is English."""
 import json
 import random
 import sys
@@ -23,14 +25,26 @@ def prompts(n, seed):
         print(json.dumps(line(problems.make(problems.any_task(rng), rng, "train"), problems.earlier(rng, "train"))))
 
 
-def check(asked, answers):
+def shape(x, weights, most, soft):
+    """The rewards for language and length, where they weigh something."""
+    values = {"language": lambda: problems.language(x["text"], "en"), "length": lambda: problems.length(len(x["ids"]), most, soft)}
+    found = {k: f() for k, f in values.items() if weights.get(k)}
+    if {k: x[k] for k in values if k in x} != found:
+        raise SystemExit(f"the recipe says {found}: {x}")
+    return sum(weights[k] * v for k, v in found.items())
+
+
+def check(asked, answers, weights="accuracy=1,format=0.1", most=0, soft=0):
+    weights = {k: float(v) for k, v in (x.split("=") for x in weights.split(","))}
     groups = {}
     for x in answers:
         p = asked[x["prompt"]]
         want = problems.reward(problems.Problem(p["task"], 0, "", "", "", p["target"]), x["text"])
         if (x["accuracy"], x["format"]) != want:
             raise SystemExit(f"fathom says accuracy {x['accuracy']} and format {x['format']}, the recipe {want}: {x}")
-        groups.setdefault(x["prompt"], []).append((x["accuracy"] + 0.1 * x["format"], x["reward"], x["advantage"]))
+        reward = weights.get("accuracy", 0) * x["accuracy"] + weights.get("format", 0) * x["format"]
+        reward += shape(x, weights, int(most), int(soft))
+        groups.setdefault(x["prompt"], []).append((reward, x["reward"], x["advantage"]))
     for number, group in groups.items():
         wanted, rewards, advantages = zip(*group)
         for w, r, a in zip(wanted, rewards, advantages):
@@ -44,4 +58,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "prompts":
         prompts(int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "rollout")
     else:
-        check(*([json.loads(x) for x in open(name)] for name in sys.argv[2:]))
+        check(*([json.loads(x) for x in open(name)] for name in sys.argv[2:4]), *sys.argv[4:])

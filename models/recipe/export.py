@@ -1,8 +1,9 @@
 """Writes a checkpoint in the released DeepSeek-V3 layout: FP8 codes with 128x128 scales, the rest in BF16.
 
-    python export.py CHECKPOINT TOKENIZER OUT
+    python export.py CHECKPOINT TOKENIZER OUT [--exact]
 
-CHECKPOINT is a file of sft.py or grpo.py; OUT is a folder that fathom opens."""
+CHECKPOINT is a file of sft.py or grpo.py; OUT is a folder that fathom opens. With --exact nothing is rounded: FP32, for
+`fathom quantize --study` and `fathom eval --reference`."""
 import argparse
 import json
 import shutil
@@ -130,9 +131,17 @@ def write(out, config, weights, tokenizer):
         shutil.copy(Path(tokenizer) / name, out / name)
 
 
-def export(checkpoint, tokenizer, out):
+def exact(c):
+    """The configuration of weights that were not rounded."""
+    return {k: v for k, v in config(c).items() if k != "quantization_config"} | {"torch_dtype": "float32"}
+
+
+def export(checkpoint, tokenizer, out, rounded=True):
     model = load(checkpoint)
-    write(out, config(model.c), tensors(released_names(model)), tokenizer)
+    if rounded:
+        write(out, config(model.c), tensors(released_names(model)), tokenizer)
+    else:
+        write(out, exact(model.c), {k: t.float().contiguous() for k, t in released_names(model)}, tokenizer)
     return model
 
 
@@ -141,5 +150,6 @@ if __name__ == "__main__":
     p.add_argument("checkpoint")
     p.add_argument("tokenizer")
     p.add_argument("out")
+    p.add_argument("--exact", action="store_true", help="FP32 instead of FP8 and BF16")
     a = p.parse_args()
-    export(a.checkpoint, a.tokenizer, a.out)
+    export(a.checkpoint, a.tokenizer, a.out, not a.exact)

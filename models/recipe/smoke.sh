@@ -30,5 +30,13 @@ stage polish.py --work "$work" --steps 2 --tokens 512 --talk 4
 stage student.py "$(newest distill)" "$work/tokenizer" "$work/student"
 stage evaluate.py "$work/student" "$fathom" --problems 11 --room 32 --out "$work/student.json"
 stage golden.py "$work/model" "$work/golden" --tasks 1
+# a round from files of the shipped models' answers
+"$python" "$here/off_policy.py" prompts 24 >"$work/prompts.jsonl"
+"$fathom" rollout "$work/prompts.jsonl" --model "$here/../fathom-r1-mini" --samples 4 --max-tokens 400 >"$work/answers.jsonl"
+stage off_policy.py learn "$here/../fathom-r1-mini" "$work/answers.jsonl" "$work/model-2" --groups 2
+stage imitate.py "$here/../fathom-r1-mini-student" "$work/answers.jsonl" "$work/student-2" --steps 2 --tokens 2048 --log-every 1
+stage export.py "$(newest grpo)" "$work/tokenizer" "$work/exact" --exact
+"$python" "$here/worked.py" "$work/exact" 11 >"$work/worked.jsonl"
+"$fathom" quantize "$work/exact" --study "$work/worked.jsonl" --tokens 500
 stage curves.py --work "$work" --out "$work/curves"
 echo "every stage ran"

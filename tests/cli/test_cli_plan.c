@@ -87,6 +87,26 @@ static double speed(const char *more) {
     return tokens;
 }
 
+/* A group: its prompt once at the prefill's rate, its answers at that of decoding. */
+static void rollouts_are_planned(void *arg) {
+    (void)arg;
+    check_output o = check_command(
+        "\"$FATHOM_BIN\" plan --model r1-distill-qwen-1.5b --board u55c --batch 64,256 --cache fp8 --prompt 500 --context 2548 --samples 8 --json");
+    json_t *root = json_of(&o);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *plan = json_array_get(json_object_get(root, "plans"), i), *r = json_object_get(plan, "rollouts");
+        double written = 8 * 2048, decode = written / number(plan, "decode_tokens_per_s");
+        double seconds = decode + 500 / number(plan, "prefill_tokens_per_s");
+        CHECK(fabs(number(r, "groups_per_hour") * seconds / 3600 - 1) < 1e-5);
+        CHECK(fabs(number(r, "tokens_per_s") * seconds / written - 1) < 1e-5);
+        CHECK(fabs(number(r, "tokens_per_joule") * seconds * number(plan, "watts") / written - 1) < 1e-5);
+        CHECK(number(r, "tokens_per_s_with_prompts_apart") < number(r, "tokens_per_s"));
+        CHECK(number(r, "tokens_per_joule") < number(plan, "tokens_per_joule"));
+    }
+    json_decref(root);
+    check_output_free(&o);
+}
+
 static void options_change_what_they_should(void *arg) {
     (void)arg;
     double plain = speed("");
@@ -253,6 +273,7 @@ static const check_case cases[] = {
     {"R1 on 16 boards does not fit, and how many do is right", r1_on_16_boards_does_not_fit, NULL},
     {"a batch that does not fit is left out", a_batch_that_does_not_fit_is_left_out, NULL},
     {"plan --json agrees with itself", json_agrees_with_itself, NULL},
+    {"rollouts are planned: a prompt once, its answers together", rollouts_are_planned, NULL},
     {"plan's options change what they should", options_change_what_they_should, NULL},
     {"a timeline ends with the step", timeline_ends_with_the_step, NULL},
     {"a trace drives the plan", a_trace_drives_the_plan, NULL},

@@ -7,10 +7,10 @@ training and held-out problems never meet, whatever the seeds.
 from dataclasses import dataclass
 
 from . import arithmetic, chat, comparing, division, expressions, letters, sorting, units, words
-from .reward import Reward, reward
+from .reward import Reward, language, length, reward
 from .split import held_out
 
-__all__ = ["LEVELS", "MIX", "TASKS", "Problem", "Reward", "any_task", "earlier", "make", "reward"]
+__all__ = ["LEVELS", "MIX", "TASKS", "Problem", "Reward", "any_task", "earlier", "language", "length", "make", "reward"]
 
 LEVELS = 4  # 0 .. 3; the hard half is 2 and 3
 
