@@ -78,6 +78,13 @@ const char *chat_last_role(const chat *c) {
     return role ? role : "";
 }
 
+void chat_forget_images(chat *c) {
+    for (size_t i = 0; i < c->n_images; i++) free((char *)(uintptr_t)c->images[i]);
+    free(c->images);
+    c->images = NULL;
+    c->n_images = 0;
+}
+
 void chat_drop_last(chat *c) {
     json_array_remove(c->messages, json_array_size(c->messages) - 1);
 }
@@ -116,6 +123,7 @@ bool chat_answer(chat *c) {
     sampling.seed += c->answers++;
     c->last_seed = sampling.seed;
     fathom_status s = cli_encode_messages(c->engine, fa_chat_name(c->family), c->messages, &ids, &n, &e);
+    if (!s) s = cli_show_pictures(c->engine, c->session, c->messages, &e);
     cli_answer_free(&c->last);
     if (!s)
         s = cli_answer_run(&c->last, c->engine, c->session, ids, n, &sampling,
@@ -138,9 +146,12 @@ bool chat_answer(chat *c) {
 
 void chat_say(chat *c, const char *text, size_t n) {
     fa_error e = {0};
-    if (cli_add_message(c->messages, "user", text, n, &e)) {
+    if (cli_add_shown(c->messages, c->images, c->n_images, text, n, &e)) {
         chat_note("%s", e.text);
-    } else if (!chat_answer(c)) {
+        return;
+    }
+    chat_forget_images(c);
+    if (!chat_answer(c)) {
         chat_drop_last(c);
         chat_note("[your message was taken back]");
     }
@@ -204,6 +215,7 @@ int cli_chat(int argc, char **argv) {
     }
     cli_line_close(line);
     cli_answer_free(&c.last);
+    chat_forget_images(&c);
     json_decref(c.messages);
     fathom_session_close(c.session);
     fathom_engine_close(c.engine);

@@ -14,8 +14,10 @@ typedef struct chat {
     fathom_info info;
     const fa_chat_family *family;
     cli_sampling sampling;
-    json_t *messages; /* the system message first, where there is one; then users' and answers in turn */
-    cli_answer last;  /* the newest answer, */
+    json_t *messages;    /* the system message first, where there is one; then users' and answers in turn */
+    const char **images; /* [n_images] malloc'd paths of the pictures that the next message shows */
+    size_t n_images;
+    cli_answer last; /* the newest answer, */
     uint64_t last_seed;
     uint64_t answers; /* so far: each takes its own seed, sampling.seed + answers */
     bool hide_reasoning, done;
@@ -31,6 +33,9 @@ bool chat_answer(chat *c);
 
 /* Runs "/name argument". */
 void chat_command(chat *c, const char *line);
+
+/* The next message shows no pictures. */
+void chat_forget_images(chat *c);
 
 /* Role of the newest message; "" when there is none. */
 const char *chat_last_role(const chat *c);

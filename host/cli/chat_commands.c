@@ -5,9 +5,11 @@
 #include "host/base/file.h"
 #include "host/base/json.h"
 #include "host/cli/chat.h"
+#include "host/cli/messages.h"
 
 static void on_new(chat *c, const char *argument);
 static void on_system(chat *c, const char *argument);
+static void on_image(chat *c, const char *argument);
 static void on_undo(chat *c, const char *argument);
 static void on_regen(chat *c, const char *argument);
 static void on_save(chat *c, const char *argument);
@@ -24,6 +26,7 @@ static const struct {
 } commands[] = {
     {"new", "", "begin a new conversation", on_new},
     {"system", "[TEXT]", "set the system message, or remove it", on_system},
+    {"image", "[FILE]", "show a picture with the next message, or none", on_image},
     {"undo", "", "take the last message and its answer back", on_undo},
     {"regen", "", "answer the last message again", on_regen},
     {"save", "FILE", "write the conversation to a JSON file", on_save},
@@ -89,6 +92,39 @@ static void on_system(chat *c, const char *argument) {
     if (!message || json_array_insert_new(c->messages, 0, message)) chat_note("the text is not UTF-8");
 }
 
+/* Opened at once, so that a wrong file is known before the message is written. */
+static void on_image(chat *c, const char *argument) {
+    fathom_error e = {0};
+    fathom_picture *picture = NULL;
+    if (!*argument) {
+        chat_forget_images(c);
+        chat_note("the next message shows no picture");
+        return;
+    }
+    if (cli_open_picture(c->engine, argument, &picture, &e)) {
+        chat_note("%s", e.text);
+        return;
+    }
+    fathom_picture_close(picture);
+    const char **more = realloc(c->images, (c->n_images + 1) * sizeof(const char *));
+    char *path = strdup(argument);
+    if (more) c->images = more;
+    if (!more || !path) {
+        free(path);
+        chat_note("memory ran out");
+        return;
+    }
+    c->images[c->n_images++] = path;
+    chat_note("shown with the next message: %s", argument);
+}
+
+/* What a message says, beside its pictures. */
+static const char *text_of(const json_t *message) {
+    const json_t *content = json_object_get(message, "content");
+    if (!json_is_array(content)) return json_string_value(content);
+    return json_string_value(json_object_get(json_array_get(content, json_array_size(content) - 1), "text"));
+}
+
 static void on_undo(chat *c, const char *argument) {
     (void)argument;
     if (!strcmp(chat_last_role(c), "assistant")) chat_drop_last(c);
@@ -97,7 +133,8 @@ static void on_undo(chat *c, const char *argument) {
         return;
     }
     const json_t *message = json_array_get(c->messages, json_array_size(c->messages) - 1);
-    chat_note("taken back: %s", json_string_value(json_object_get(message, "content")));
+    const char *text = text_of(message);
+    chat_note("taken back: %s", text ? text : "");
     chat_drop_last(c);
 }
 

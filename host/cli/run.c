@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/base/file.h"
 #include "host/cli/answer.h"
 #include "host/cli/board_use.h"
 #include "host/cli/cli.h"
@@ -195,15 +194,9 @@ static int open_engine(run *r, settings *s) {
 }
 
 static int read_images(run *r, const settings *s) {
-    fa_error e = {0};
-    for (int i = 0; i < s->n_images; i++) {
-        fa_map map;
-        if (fa_map_open(&map, s->images[i], &e)) return cli_fail("--image: %s", e.text);
-        fathom_error bad = {0};
-        fathom_status status = fathom_picture_open(r->engine, map.data, map.bytes, s->images[i], &r->pictures[i], &bad);
-        fa_map_close(&map);
-        if (status) return cli_fail("--image: %s", bad.text);
-    }
+    fathom_error e = {0};
+    for (int i = 0; i < s->n_images; i++)
+        if (cli_open_picture(r->engine, s->images[i], &r->pictures[i], &e)) return cli_fail("--image: %s", e.text);
     if (s->n_images && r->family && !fa_chat_picture(r->family))
         return cli_fail("--image: the template %s takes no pictures", fa_chat_name(r->family));
     return CLI_OK;
@@ -216,7 +209,7 @@ static int encode_chat(run *r, const char *text, size_t n) {
     fathom_error e = {0};
     fa_status s = FA_OK;
     if (system) s = cli_add_message(messages, "system", system, strlen(system), &bad);
-    if (!s) s = cli_add_shown(messages, r->settings->n_images, text, n, &bad);
+    if (!s) s = cli_add_shown(messages, r->settings->images, (size_t)r->settings->n_images, text, n, &bad);
     int code = s ? cli_fail("%s", bad.text) : CLI_OK;
     if (!s && cli_encode_messages(r->engine, fa_chat_name(r->family), messages, &r->ids, &r->n_ids, &e))
         code = cli_fail("%s", e.text);

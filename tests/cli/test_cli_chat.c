@@ -184,20 +184,47 @@ static void a_base_model_is_refused(void *arg) {
     check_output_free(&o);
 }
 
+/* The answer is that of `fathom run --image`, at first and after the conversation was saved, taken back and loaded. */
+static void pictures_are_shown(void *arg) {
+    (void)arg;
+    static const char model[] = "--model %s/janus-pro-tiny --temp 0 -n 8 --threads 1";
+    char options[300], picture[300];
+    snprintf(options, sizeof options, model, check_golden_dir());
+    snprintf(picture, sizeof picture, "%s/janus-pro-tiny/wide.png", check_golden_dir());
+    check_output want = check_command("\"$FATHOM_BIN\" run --quiet %s --image %s What", options, picture);
+    CHECK(want.status == 0 && want.out_bytes > 8, "%s", want.err);
+    check_output o = check_command(
+        "printf '/image nothing.png\\n/image %s\\nWhat\\n/save %s/c.json\\n/undo\\n/undo\\n/load %s/c.json\\n"
+        "/regen\\n/image %s\\n/image\\n/undo\\n' | XDG_STATE_HOME=%s \"$FATHOM_BIN\" chat %s",
+        picture, state, state, picture, state, options);
+    CHECK(o.status == 0 && !strncmp(o.out, want.out, want.out_bytes) && !strcmp(o.out + want.out_bytes, want.out),
+          "'%s', expected '%s'", o.out, want.out);
+    static const char *const said[] = {
+        "nothing.png: cannot open", "shown with the next message",   "2 messages saved",
+        "taken back: What",         "there is nothing to take back", "the next message shows no picture"};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        CHECK(strstr(o.err, said[i]), "'%s' is missing in: %s", said[i], o.err);
+    check_output_free(&o), check_output_free(&want);
+    o = piped("", "/image Makefile\\n");
+    CHECK(strstr(o.out, "does not look at pictures"), "%s", o.out);
+    check_output_free(&o);
+}
+
 int main(int argc, char **argv) {
     enum { TALKS = sizeof talks / sizeof *talks };
-    check_case cases[5 + TALKS] = {
+    check_case cases[6 + TALKS] = {
         {"Ctrl-C stops the answer and not the program", ctrl_c_stops_the_answer_and_not_the_program, NULL},
         {"Ctrl-C drops the line and Ctrl-D ends", ctrl_c_drops_the_line_and_ctrl_d_ends, NULL},
         {"the history outlives the program", the_history_outlives_the_program, NULL},
         {"a backslash goes on in the next line", a_backslash_goes_on_in_the_next_line, NULL},
         {"a missing model is refused", a_base_model_is_refused, NULL},
+        {"pictures are shown, taken back and saved", pictures_are_shown, NULL},
     };
     for (size_t i = 0; i < TALKS; i++)
-        cases[5 + i] = (check_case){talks[i].name, talk_through_a_pipe, (void *)(uintptr_t)i};
+        cases[6 + i] = (check_case){talks[i].name, talk_through_a_pipe, (void *)(uintptr_t)i};
     setenv("FATHOM_BIN", "build/fathom", 0);
     state = check_folder();
-    int code = check_main(argc, argv, cases, 5 + TALKS);
+    int code = check_main(argc, argv, cases, 6 + TALKS);
     check_folder_remove(state);
     return code;
 }
