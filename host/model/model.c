@@ -47,12 +47,14 @@ static fa_status load_config(fa_model *m, const fa_model_options *o, fa_error *e
     if (s) return s;
     fa_config_settle(c, m->tensors);
     m->mtp = o->mtp && c->mtp_layers > 0;
+    m->part = o->part ? *o->part : (fa_model_part){0, c->layers, 0, c->experts, true, true};
     if (o->max_positions < 1 || o->max_positions > c->max_positions)
         return fa_fail(e, FA_ELIMIT, "%s: a context of %d positions is not in 1..%d, which the model was made for",
                        o->path, o->max_positions, c->max_positions);
     bool mla = c->attention == FA_ATTENTION_MLA;
     int32_t kv = c->kv_heads * c->head_dim;
-    m->layout = fa_kv_layout_make(o->cache, mla, mla ? c->kv_rank : kv, mla ? c->rope_dim : kv, c->layers + m->mtp);
+    m->layout = fa_kv_layout_make(o->cache, mla, mla ? c->kv_rank : kv, mla ? c->rope_dim : kv,
+                                  m->part.end_layer - m->part.first_layer + m->mtp);
     m->softmax_scale = (float)fa_softmax_scale(c);
     return FA_OK;
 }
@@ -178,6 +180,7 @@ fa_status fa_model_open(fa_model **out, const fa_model_options *o, fa_error *e) 
     fa_weights_options weights = {.backend = o->backend,
                                   .path = o->path,
                                   .mtp = m->mtp,
+                                  .part = m->part,
                                   .experts_by = o->experts_by,
                                   .progress = o->progress,
                                   .progress_ctx = o->progress_ctx,
@@ -219,6 +222,7 @@ const fa_kv_layout *fa_model_kv_layout(const fa_model *m) {
 
 fa_model_memory fa_model_get_memory(const fa_model *m) {
     return (fa_model_memory){.files = fa_tensors_file_bytes(m->tensors),
+                             .weights = m->weights.bytes,
                              .activations = m->activation_bytes,
                              .rope = m->rope_bytes,
                              .backend = m->scratch_bytes,

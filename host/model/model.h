@@ -19,17 +19,25 @@ typedef struct fa_model_guest {
     fa_status (*limits)(void *ctx, const fa_tensors *tensors, fa_limits *limits, fa_error *e);
     fa_status (*weights)(void *ctx, const fa_tensors *tensors, fa_backend *backend, fa_error *e);
 } fa_model_guest;
+/* What one process of several holds: layers first_layer .. end_layer - 1 and, of their routed experts, first_expert .. end_expert - 1;
+ * the rest of the files is never read. The MTP layer, where it is asked for, counts as one more layer behind the model's. */
+typedef struct fa_model_part {
+    int32_t first_layer, end_layer;
+    int32_t first_expert, end_expert;
+    bool embedding, head;
+} fa_model_part;
 
 typedef struct fa_model_options {
     const char *path;     /* folder, .safetensors with config.json beside it, or .gguf */
     fa_backend *backend;  /* borrowed; the caller closes it after the model */
     fa_numerics numerics; /* for FP8 weights */
     fa_cache_type cache;
-    int32_t max_rows;       /* of one step */
-    int32_t max_logit_rows; /* of one step, <= max_rows */
-    int32_t max_positions;  /* context length; rotary tables are made for it */
-    bool mtp;               /* also prepare the multi-token-prediction layer */
-    const char *experts_by; /* a trace whose most visited experts the backend shall hold first, or NULL */
+    int32_t max_rows;          /* of one step */
+    int32_t max_logit_rows;    /* of one step, <= max_rows */
+    int32_t max_positions;     /* context length; rotary tables are made for it */
+    bool mtp;                  /* also prepare the multi-token-prediction layer */
+    const fa_model_part *part; /* NULL: all; fa_model_step and fa_model_mtp need all */
+    const char *experts_by;    /* a trace whose most visited experts the backend shall hold first, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total); /* bytes checked while loading; or NULL */
     void *progress_ctx;
     const fa_model_guest *guest; /* or NULL */
@@ -44,12 +52,13 @@ void fa_model_close(fa_model *m);
 const fa_config *fa_model_config(const fa_model *m);
 const fa_tensors *fa_model_tensors(const fa_model *m);
 
-/* Layout of this model's cache (with the MTP layer as the last one when prepared). */
+/* Layout of this model's cache: the layers that are here, with the MTP layer as the last one when prepared. */
 const fa_kv_layout *fa_model_kv_layout(const fa_model *m);
 
 /* Memory by part, in bytes. */
 typedef struct fa_model_memory {
     int64_t files;       /* mapped */
+    int64_t weights;     /* of them what the backend was given */
     int64_t activations; /* step buffers */
     int64_t rope;        /* rotary tables */
     int64_t backend;     /* scratch */

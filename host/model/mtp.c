@@ -17,28 +17,34 @@ static fa_status check_source(const fa_step *step, int32_t had, const int32_t *f
     return FA_OK;
 }
 
-fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e) {
+fa_status fa_push_mtp_inputs(fa_model *m, const fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e) {
     const struct fa_mtp_weights *w = &m->weights.mtp;
     int64_t hidden = m->config.hidden;
     fa_buffer *normed = m->buffers[FA_NORMED], *token = m->buffers[FA_OUT], *joined = m->buffers[FA_JOINED],
-              *stream = m->buffers[FA_MTP_STREAM];
-    if (!m->mtp) return fa_fail(e, FA_EUNSUPPORTED, "this model was opened without a multi-token-prediction layer");
-    m->n_ops = 0;
-    bool first = source == FA_MTP_AFTER_STEP;
-    fa_status s = fa_step_check(m, step, e);
-    if (!s) s = check_source(step, first ? m->last_rows : m->last_mtp_rows, from, e);
-    if (s) return s;
-    m->last_mtp_rows = 0;
-    s = fa_embed(m, step, &w->embedding, token, e);
+              *before = m->buffers[source == FA_MTP_AFTER_STEP ? FA_STREAM : FA_MTP_STREAM];
+    fa_status s = fa_embed(m, step, &w->embedding, token, e);
     if (s) return s;
     /* joined = [norm(token) | norm(hidden state after the final norm)] */
     fa_push_norm(m, step->rows, token, &w->token_norm, joined)->ldy = 2 * hidden;
-    fa_push_norm(m, step->rows, first ? m->buffers[FA_STREAM] : stream, norm_of(m, source), normed)->index = from;
+    fa_push_norm(m, step->rows, before, norm_of(m, source), normed)->index = from;
     fa_rmsnorm *second = fa_push_norm(m, step->rows, normed, &w->hidden_norm, joined);
     second->y.offset = (size_t)hidden * sizeof(float);
     second->ldy = 2 * hidden;
     fa_push_matmul(m, step->rows, joined, &w->join, FA_MTP_STREAM);
-    s = fa_push_layer(m, m->config.layers, stream, step, e);
+    return FA_OK;
+}
+
+fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e) {
+    const struct fa_mtp_weights *w = &m->weights.mtp;
+    fa_buffer *stream = m->buffers[FA_MTP_STREAM];
+    if (!m->mtp) return fa_fail(e, FA_EUNSUPPORTED, "this model was opened without a multi-token-prediction layer");
+    m->n_ops = 0;
+    fa_status s = fa_step_check(m, step, e);
+    if (!s) s = check_source(step, source == FA_MTP_AFTER_STEP ? m->last_rows : m->last_mtp_rows, from, e);
+    if (s) return s;
+    m->last_mtp_rows = 0;
+    s = fa_push_mtp_inputs(m, step, source, from, e);
+    if (!s) s = fa_push_layer(m, m->config.layers, stream, step, e);
     if (!s) s = fa_read_logits(m, stream, &w->norm, &w->head, step, e);
     if (!s) m->last_mtp_rows = step->rows;
     return s;

@@ -75,31 +75,27 @@ static void push_rope(fa_model *m, const fa_step *step, fa_step_buffer x, int32_
                                              .table = at(m->rope, 0)};
 }
 
-/* y = y + x over [T, hidden] */
-static void push_add(fa_model *m, int64_t rows, fa_buffer *y, fa_buffer *x) {
+void fa_push_add(fa_model *m, int64_t rows, fa_buffer *y, fa_buffer *x) {
     int64_t n = m->config.hidden;
     fa_push(m, FA_OP_ADD)->add =
         (fa_add){.rows = rows, .n = n, .a = at(y, 0), .b = at(x, 0), .y = at(y, 0), .lda = n, .ldb = n, .ldy = n};
 }
 
 static fa_kv cache_of(const fa_model *m, const fa_step *step, int layer) {
-    return (fa_kv){.pool = step->pool, .layout = &m->layout, .layer = layer};
+    return (fa_kv){.pool = step->pool, .layout = &m->layout, .layer = layer - m->part.first_layer};
 }
 
-/* Grouped-query attention over FA_NORMED into FA_HEADS. */
-static void push_gqa(fa_model *m, int layer, const fa_layer *w, const fa_step *step) {
+/* Keys and values of grouped-query attention over FA_NORMED; its queries too, which share their reading of it. */
+static void push_gqa_keys(fa_model *m, const fa_layer *w, const fa_step *step) {
     const fa_config *c = &m->config;
     const part qkv[] = {{&w->q, &w->q_bias, FA_Q}, {&w->k, &w->k_bias, FA_KEYS}, {&w->v, &w->v_bias, FA_VALUES}};
     push_matmul(m, step->rows, m->buffers[FA_NORMED], qkv, 3);
-    push_rope(m, step, FA_Q, c->heads, c->head_dim, 0);
     push_rope(m, step, FA_KEYS, c->kv_heads, c->head_dim, 0);
-    fa_push(m, FA_OP_STORE)->store = (fa_store){.rows = step->rows,
-                                                .place = step->place,
-                                                .a = at(m->buffers[FA_KEYS], 0),
-                                                .lda = m->width[FA_KEYS],
-                                                .b = at(m->buffers[FA_VALUES], 0),
-                                                .ldb = m->width[FA_VALUES],
-                                                .kv = cache_of(m, step, layer)};
+}
+
+/* Grouped-query attention of FA_Q over the cache into FA_HEADS. */
+static void push_gqa(fa_model *m, int layer, const fa_step *step) {
+    const fa_config *c = &m->config;
     fa_push(m, FA_OP_GQA)->gqa = (fa_gqa){.rows = step->rows,
                                           .place = step->place,
                                           .heads = c->heads,
@@ -125,30 +121,22 @@ static void set_up_projections(fa_mla *a, const fa_config *c, const fa_layer *w)
     a->v_stride = split ? c->v_dim : c->nope_dim + c->v_dim;
 }
 
-/* Latent attention over FA_NORMED into FA_HEADS. FA_KEYS holds [latent | rotary key] of each row. */
-static void push_mla(fa_model *m, int layer, const fa_layer *w, const fa_step *step) {
+/* Keys of latent attention over FA_NORMED: FA_KEYS holds [latent | rotary key] of each row. What of the queries shares its reading is
+ * begun. */
+static void push_mla_keys(fa_model *m, const fa_layer *w, const fa_step *step) {
     const fa_config *c = &m->config;
     fa_buffer *keys = m->buffers[FA_KEYS];
-    int32_t head = c->nope_dim + c->rope_dim;
     const part first[] = {{&w->kv_a, NULL, FA_KEYS},
                           {c->q_rank ? &w->q_a : &w->q, NULL, c->q_rank ? FA_Q_LATENT : FA_Q}};
     push_matmul(m, step->rows, m->buffers[FA_NORMED], first, 2);
-    if (c->q_rank) {
-        fa_buffer *latent = m->buffers[FA_Q_LATENT];
-        fa_push_norm(m, step->rows, latent, &w->q_a_norm, latent);
-        fa_push_matmul(m, step->rows, latent, &w->q_b, FA_Q);
-    }
     fa_rmsnorm *norm = fa_push_norm(m, step->rows, keys, &w->kv_a_norm, keys);
     norm->ldx = norm->ldy = m->width[FA_KEYS];
-    push_rope(m, step, FA_Q, c->heads, head, c->nope_dim);
     push_rope(m, step, FA_KEYS, 1, c->rope_dim, c->kv_rank);
-    fa_push(m, FA_OP_STORE)->store = (fa_store){.rows = step->rows,
-                                                .place = step->place,
-                                                .a = at(keys, 0),
-                                                .lda = m->width[FA_KEYS],
-                                                .b = at(keys, c->kv_rank),
-                                                .ldb = m->width[FA_KEYS],
-                                                .kv = cache_of(m, step, layer)};
+}
+
+/* Latent attention of FA_Q over the cache into FA_HEADS. */
+static void push_mla(fa_model *m, int layer, const fa_layer *w, const fa_step *step) {
+    const fa_config *c = &m->config;
     fa_mla a = {.rows = step->rows,
                 .place = step->place,
                 .heads = c->heads,
@@ -164,6 +152,50 @@ static void push_mla(fa_model *m, int layer, const fa_layer *w, const fa_step *s
                 .ldy = m->width[FA_HEADS]};
     set_up_projections(&a, c, w);
     fa_push(m, FA_OP_MLA)->mla = a;
+}
+
+void fa_push_keys(fa_model *m, int i, fa_buffer *stream, const fa_step *step) {
+    const fa_layer *w = &m->weights.layers[i];
+    fa_push_norm(m, step->rows, stream, &w->attention_norm, m->buffers[FA_NORMED]);
+    if (m->config.attention == FA_ATTENTION_MLA)
+        push_mla_keys(m, w, step);
+    else
+        push_gqa_keys(m, w, step);
+}
+
+void fa_push_queries(fa_model *m, int i, const fa_step *step) {
+    const fa_config *c = &m->config;
+    const fa_layer *w = &m->weights.layers[i];
+    bool mla = c->attention == FA_ATTENTION_MLA;
+    if (mla && c->q_rank) {
+        fa_buffer *latent = m->buffers[FA_Q_LATENT];
+        fa_push_norm(m, step->rows, latent, &w->q_a_norm, latent);
+        fa_push_matmul(m, step->rows, latent, &w->q_b, FA_Q);
+    }
+    push_rope(m, step, FA_Q, c->heads, mla ? c->nope_dim + c->rope_dim : c->head_dim, mla ? c->nope_dim : 0);
+}
+
+void fa_push_store(fa_model *m, int i, const fa_step *step) {
+    bool mla = m->config.attention == FA_ATTENTION_MLA;
+    fa_step_buffer second = mla ? FA_KEYS : FA_VALUES;
+    fa_push(m, FA_OP_STORE)->store = (fa_store){.rows = step->rows,
+                                                .place = step->place,
+                                                .a = at(m->buffers[FA_KEYS], 0),
+                                                .lda = m->width[FA_KEYS],
+                                                .b = at(m->buffers[second], mla ? m->config.kv_rank : 0),
+                                                .ldb = m->width[second],
+                                                .kv = cache_of(m, step, i)};
+}
+
+void fa_push_attention(fa_model *m, int i, fa_buffer *stream, const fa_step *step) {
+    const fa_layer *w = &m->weights.layers[i];
+    if (m->config.attention == FA_ATTENTION_MLA)
+        push_mla(m, i, w, step);
+    else
+        push_gqa(m, i, step);
+    push_matmul(m, step->rows, m->buffers[FA_HEADS], &(part){&w->o, &w->o_bias, FA_OUT}, 1);
+    fa_push_add(m, step->rows, stream, m->buffers[FA_OUT]);
+    fa_push_norm(m, step->rows, stream, &w->mlp_norm, m->buffers[FA_NORMED]);
 }
 
 /* An MLP over FA_NORMED into `y`; ids NULL: expert 0 for every row. */
@@ -185,9 +217,13 @@ static void push_experts(fa_model *m, const fa_step *step, const fa_expert *expe
                                                       .weights = ids ? m->route_weights : NULL};
 }
 
-/* The router over FA_NORMED: its scores come to the host, which chooses. */
-static fa_status route(fa_model *m, int layer, const fa_layer *w, const fa_step *step, fa_error *e) {
+void fa_push_mlp(fa_model *m, int i, const fa_step *step, fa_step_buffer y) {
+    push_experts(m, step, &m->weights.layers[i].mlp, 1, NULL, y);
+}
+
+fa_status fa_route_rows(fa_model *m, int layer, const fa_step *step, fa_error *e) {
     const fa_config *c = &m->config;
+    const fa_layer *w = &m->weights.layers[layer];
     fa_push_matmul(m, step->rows, m->buffers[FA_NORMED], &w->router, FA_SCORES);
     fa_status s = fa_flush(m, e);
     if (s) return s;
@@ -203,28 +239,23 @@ static fa_status route(fa_model *m, int layer, const fa_layer *w, const fa_step 
 fa_status fa_push_layer(fa_model *m, int i, fa_buffer *stream, const fa_step *step, fa_error *e) {
     const fa_config *c = &m->config;
     const fa_layer *w = &m->weights.layers[i];
-    int64_t rows = step->rows;
-    fa_buffer *normed = m->buffers[FA_NORMED], *out = m->buffers[FA_OUT];
-    fa_push_norm(m, rows, stream, &w->attention_norm, normed);
-    if (c->attention == FA_ATTENTION_MLA)
-        push_mla(m, i, w, step);
-    else
-        push_gqa(m, i, w, step);
-    push_matmul(m, rows, m->buffers[FA_HEADS], &(part){&w->o, &w->o_bias, FA_OUT}, 1);
-    push_add(m, rows, stream, out);
-    fa_push_norm(m, rows, stream, &w->mlp_norm, normed);
+    fa_buffer *out = m->buffers[FA_OUT];
+    fa_push_keys(m, i, stream, step);
+    fa_push_queries(m, i, step);
+    fa_push_store(m, i, step);
+    fa_push_attention(m, i, stream, step);
     if (w->experts) {
-        fa_status s = route(m, i, w, step, e);
+        fa_status s = fa_route_rows(m, i, step, e);
         if (s) return s;
         push_experts(m, step, w->experts, c->experts, m->ids, FA_OUT);
         if (c->shared_experts) {
-            push_experts(m, step, &w->mlp, 1, NULL, FA_SHARED_OUT);
-            push_add(m, rows, out, m->buffers[FA_SHARED_OUT]);
+            fa_push_mlp(m, i, step, FA_SHARED_OUT);
+            fa_push_add(m, step->rows, out, m->buffers[FA_SHARED_OUT]);
         }
     } else {
-        push_experts(m, step, &w->mlp, 1, NULL, FA_OUT);
+        fa_push_mlp(m, i, step, FA_OUT);
     }
-    push_add(m, rows, stream, out);
+    fa_push_add(m, step->rows, stream, out);
     return FA_OK;
 }
 

@@ -1,4 +1,5 @@
-/* The inside of an open model: what a step works with. Private to host/model. */
+/* The inside of an open model: what a step works with, and the parts of a step. For host/model, and host/cluster, which runs the
+ * parts on several processes. */
 #ifndef FA_MODEL_TRANSFORMER_H
 #define FA_MODEL_TRANSFORMER_H
 
@@ -33,6 +34,7 @@ struct fa_model {
     fa_numerics numerics;
     int32_t max_rows, max_logit_rows, max_positions;
     bool mtp;
+    fa_model_part part; /* of it that is here */
     float softmax_scale;
 
     fa_buffer *buffers[FA_STEP_BUFFERS];
@@ -72,6 +74,26 @@ fa_rmsnorm *fa_push_norm(fa_model *m, int64_t rows, fa_buffer *x, const fa_weigh
 
 /* y = x . weight^T */
 void fa_push_matmul(fa_model *m, int64_t rows, fa_buffer *x, const fa_weight *weight, fa_step_buffer y);
+
+/* y = y + x over [rows, hidden] */
+void fa_push_add(fa_model *m, int64_t rows, fa_buffer *y, fa_buffer *x);
+
+/* The parts of a layer in their order; `step` is the rows that each is for, which lie at the beginning of every buffer.
+ * Keys: what the cache is to keep, FA_KEYS and with GQA FA_VALUES, of the normed `stream`. */
+void fa_push_keys(fa_model *m, int i, fa_buffer *stream, const fa_step *step);
+/* FA_Q, of what fa_push_keys left. */
+void fa_push_queries(fa_model *m, int i, const fa_step *step);
+/* FA_KEYS and FA_VALUES go to the step's places. */
+void fa_push_store(fa_model *m, int i, const fa_step *step);
+/* FA_Q against the cache, added to `stream`; leaves FA_NORMED for the MLP. */
+void fa_push_attention(fa_model *m, int i, fa_buffer *stream, const fa_step *step);
+/* The router over FA_NORMED, whose scores come to the host: m->ids, m->route_weights. Submits what waits. */
+fa_status fa_route_rows(fa_model *m, int i, const fa_step *step, fa_error *e);
+/* The dense MLP or the shared experts over FA_NORMED. */
+void fa_push_mlp(fa_model *m, int i, const fa_step *step, fa_step_buffer y);
+
+/* What the MTP layer sees of its rows, into FA_MTP_STREAM; from: rows of the pass before, or NULL. Leaves ops waiting. */
+fa_status fa_push_mtp_inputs(fa_model *m, const fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e);
 
 /* Runs layer `i` (config.layers: the MTP layer) in place on `stream` [rows, hidden]. Leaves ops waiting. */
 fa_status fa_push_layer(fa_model *m, int i, fa_buffer *stream, const fa_step *step, fa_error *e);

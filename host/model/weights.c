@@ -19,7 +19,7 @@ typedef struct loader {
     bool gguf;
     fa_arena *arena;
     float share;         /* of the tokens that read what is loaded now */
-    int64_t done, total; /* bytes, for progress */
+    int64_t done, total; /* bytes: taken so far, of all files */
     float *shares;       /* of a trace: [layers, experts], or NULL */
     int layer;
     int32_t expert; /* the number of the MLP being loaded: of the expert, or of its layer */
@@ -184,7 +184,7 @@ static fa_status read_shares(loader *l, fa_error *e) {
 static fa_status load_experts(loader *l, fa_layer *layer, const char *prefix, fa_error *e) {
     char of_expert[NAME_TEXT];
     fa_status s = FA_OK;
-    for (int x = 0; x < l->c->experts && !s; x++) {
+    for (int x = l->options->part.first_expert; x < l->options->part.end_expert && !s; x++) {
         snprintf(of_expert, sizeof of_expert, "%smlp.experts.%d.", prefix, x);
         l->expert = x;
         l->share = share_of(l, x);
@@ -207,7 +207,7 @@ static fa_status load_stack(loader *l, const fa_weight_row *row, const char *pre
     one.shape[1] = want[2];
     one.bytes = t->bytes / want[0];
     fa_status s = FA_OK;
-    for (int64_t x = 0; x < want[0] && !s; x++) {
+    for (int64_t x = l->options->part.first_expert; x < l->options->part.end_expert && !s; x++) {
         one.data = (const char *)t->data + x * one.bytes;
         l->expert = (int32_t)x;
         l->share = share_of(l, (int)x);
@@ -301,20 +301,31 @@ static fa_status load_rope_divisors(loader *l, fa_weights *w, fa_error *e) {
     return s;
 }
 
+/* Embedding, norm and head: those that are wanted here. */
+static fa_status load_ends(loader *l, fa_weights *w, fa_error *e) {
+    const fa_model_part *part = &l->options->part;
+    bool tied = l->c->tied_embeddings;
+    fa_status s = FA_OK;
+    for (int i = 0; i < (tied ? 2 : 3) && !s; i++) {
+        bool table = fa_model_rows[i].slot == offsetof(fa_weights, embedding);
+        if (!(table ? part->embedding || (tied && part->head) : part->head)) continue;
+        l->share = table && !tied ? 0 : 1;
+        s = load_row(l, &fa_model_rows[i], "", w, e);
+    }
+    if (tied) w->head = w->embedding;
+    return s;
+}
+
 static fa_status load_all(loader *l, fa_weights *w, fa_error *e) {
+    const fa_model_part *part = &l->options->part;
     int layers = l->c->layers + l->options->mtp;
     w->layers = fa_arena_array(l->arena, (size_t)layers, sizeof *w->layers);
     if (!w->layers) return fa_fail(e, FA_ENOMEM, "%s: out of memory for layers", l->options->path);
-    fa_status s = FA_OK;
-    for (int i = 0; i < (l->c->tied_embeddings ? 2 : 3) && !s; i++) {
-        bool looked_up = !l->c->tied_embeddings && fa_model_rows[i].slot == offsetof(fa_weights, embedding);
-        l->share = looked_up ? 0 : 1;
-        s = load_row(l, &fa_model_rows[i], "", w, e);
-    }
-    if (l->c->tied_embeddings) w->head = w->embedding;
+    fa_status s = load_ends(l, w, e);
     if (!s) s = check_embedding(&w->embedding, l->options->path, e);
     if (!s) s = load_rope_divisors(l, w, e);
-    for (int i = 0; i < l->c->layers && !s; i++) s = load_layer(l, &w->layers[i], i, e);
+    l->share = 1;
+    for (int i = part->first_layer; i < part->end_layer && !s; i++) s = load_layer(l, &w->layers[i], i, e);
     if (!s && l->options->mtp) s = load_mtp(l, w, e);
     return s;
 }
@@ -341,6 +352,7 @@ fa_status fa_weights_load(fa_weights *w, const fa_config *c, const fa_tensors *t
     free(l.shares);
     const fa_model_guest *guest = options->guest;
     if (!s && guest) s = guest->weights(guest->ctx, ts, options->backend, e);
+    w->bytes = l.done;
     if (!s) advance(&l, l.total - l.done);
     const fa_progress progress = {options->progress, options->progress_ctx};
     if (!s && options->backend->settle) s = options->backend->settle(options->backend, &progress, e);

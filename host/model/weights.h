@@ -5,6 +5,7 @@
 #include "host/backend/backend.h"
 #include "host/base/arena.h"
 #include "host/format/tensor.h"
+#include "host/model/config.h"
 #include "host/model/model.h"
 
 /* One decoder layer. A weight that the layer does not have has data == NULL. */
@@ -36,6 +37,7 @@ typedef struct fa_weights {
         fa_weight join;                    /* [hidden, 2 * hidden]: of normed token and normed hidden state */
         fa_weight norm, head, embedding;
     } mtp;
+    int64_t bytes;              /* of all tensors that are in use */
     const float *rope_divisors; /* [dims / 2] of GGUF's rope_freqs, or NULL */
 } fa_weights;
 
@@ -43,6 +45,7 @@ typedef struct fa_weights_options {
     fa_backend *backend;
     const char *path; /* of the model, for error texts */
     bool mtp;
+    fa_model_part part;
     const char *experts_by; /* a trace, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
