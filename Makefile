@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev libseccomp-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl python3-selenium chromium chromium-driver haproxy scdoc man-db bash-completion zsh pahole
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl libopenmpi-dev openmpi-bin iproute2 python3-selenium chromium chromium-driver haproxy scdoc man-db bash-completion zsh pahole
 PACKAGE_PACKAGES := debhelper fakeroot lintian scdoc
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
@@ -38,15 +38,19 @@ HLS_OBJ    = $(foreach p,$(HLS_PORT_COUNTS),$(patsubst hls/%.c,$(BUILD)/obj/hls/
 
 # the library is everything under host/ but the command line; quant/ belongs to it
 LIB_SRC   := $(wildcard host/base/*.c host/format/*.c host/text/*.c host/grammar/*.c host/sandbox/*.c host/backend/*.c host/backend/*/*.c host/cache/*.c \
-               host/image/*.c host/vision/*.c host/model/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c sim/planner/*.c \
-               sim/scale/*.c \
+               host/image/*.c host/vision/*.c host/model/*.c host/cluster/*.c host/engine/*.c host/server/*.c quant/*.c boards/*.c sim/device/*.c \
+               sim/planner/*.c sim/scale/*.c \
                $(filter-out $(HLS_EACH) hls/check.c,$(wildcard hls/*.c)))
 CLI_SRC   := $(wildcard host/cli/*.c)
 # programs that fathom starts: XRT's host process, and the device model that XRT's emulation starts
 HELPERS   := $(BUILD)/fathom-xrt-host $(BUILD)/fathom-xrt-device
+# and, where Open MPI is, a rank of a cluster
+MPI_LIBS  := $(shell pkg-config --libs ompi-c 2>/dev/null)
+HELPERS   += $(if $(MPI_LIBS),$(BUILD)/fathom-rank)
+RANK_SRC  := $(wildcard host/cluster/rank/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c tests/page/*.c \
-               tests/rtl/*.c)
+               tests/rtl/*.c tests/cluster/test_*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
 object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -86,6 +90,12 @@ $(BUILD)/fathom-xrt-host: $(call object,$(wildcard host/xrt/*.c)) $(BUILD)/libfa
 
 $(BUILD)/fathom-xrt-device: $(call object,$(wildcard sim/xrt_device/*.c)) $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+
+$(BUILD)/fathom-rank: $(call object,$(RANK_SRC)) $(BUILD)/libfathom.a
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MPI_LIBS) $(LIBS) -lm
+
+MPI_INCLUDE := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I ompi-c 2>/dev/null))
+$(BUILD)/obj/host/cluster/rank/%.o $(BUILD)/obj/tests/cluster/ranks.o: ISA_CFLAGS := $(MPI_INCLUDE)
 
 # XRT's headers include each other as <xrt.h>
 $(BUILD)/obj/host/xrt/%.o: ISA_CFLAGS := -isystem /usr/include/xrt
@@ -163,6 +173,14 @@ $(BUILD)/libcheck.a: $(call object,$(TLIB_SRC)) $(HLS_TEST)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcheck.a $(BUILD)/libfathom.a
 	@mkdir -p $(@D)
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+
+# all that ranks do, compared with one process: started by mpirun in tests/cluster/test_ranks
+RANKS := $(if $(MPI_LIBS),$(BUILD)/tests/cluster/ranks)
+$(BUILD)/tests/cluster/ranks: $(call object,tests/cluster/ranks.c $(filter-out %/main.c,$(RANK_SRC))) $(BUILD)/libcheck.a $(BUILD)/libfathom.a
+	@mkdir -p $(@D)
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MPI_LIBS) $(LIBS) -lm
+
+$(BUILD)/tests/cluster/test_ranks: | $(RANKS)
 
 # hls/rtl as C++ by Verilator; without it the programs of tests/rtl skip
 RTL_MODEL := $(if $(shell command -v verilator),$(BUILD)/rtl/libmodel.so)

@@ -70,7 +70,13 @@ typedef struct fathom_options {
     bool logits_all;       /* fathom_logits may ask for every position */
     int32_t score_rows;    /* rows of one step that may give log-probabilities of prompts; 0: 32 */
     bool timeline;         /* keep what fathom_engine_timeline writes */
-    bool mtp;              /* also load the multi-token-prediction layer, where the model has one */
+    /* Several processes (ranks) run the model together, started by mpirun (docs/cluster.md). NULL: one process. "expert": they divide the
+     * routed experts and the rows of a step; "pipeline": the layers; "both", "both:STAGES": both. */
+    const char *cluster;
+    int32_t ranks;               /* 0: 2 */
+    const char *cluster_launch;  /* what starts them, up to -n RANKS; NULL: mpirun on this machine */
+    int32_t cluster_deadline_ms; /* how long a step may take before a rank counts as lost; 0: 60000 */
+    bool mtp;                    /* also load the multi-token-prediction layer, where the model has one */
     int32_t drafts; /* tokens guessed ahead in one step, 0 .. FATHOM_MOST_DRAFTS; 0: none. By the multi-token-prediction
                            * layer when it is loaded, else from what the text repeats. Never changes an answer. */
     /* A file that `fathom trace` wrote: a device with too little memory for the model holds the experts that it visits most. NULL: all

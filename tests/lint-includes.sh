@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/lint-includes.sh [ROOT]: fails when a source includes against the direction of the arrows, or not from the root.
-#   base <- format <- backend <- cache <- model <- engine <- server, cli
+#   base <- format <- backend <- cache <- model <- cluster <- engine <- server, cli
 # Each line of the table: a folder, then all that its files may include besides their own.
 cd "${1:-.}" || exit 2
 find host quant hls sim boards opencl -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
@@ -16,9 +16,9 @@ BEGIN {
     rule["host/model"]   = "host/base host/format host/backend host/cache"
     rule["host/grammar"] = "host/base host/format host/text"
     rule["host/sandbox"] = "host/base"
-    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/text host/grammar host/image host/vision host/fathom.h"
+    rule["host/cluster"] = "host/base host/format host/backend host/cache host/model"
+    rule["host/engine"]  = "host/base host/format host/backend host/cache host/model host/cluster host/text host/grammar host/image host/vision host/fathom.h"
     rule["host/server"]  = rule["host/engine"] " host/engine"
-    rule["host/cluster"] = rule["host/engine"] " host/engine"
     rule["host/cli"]     = rule["host/engine"] " host/engine host/server host/sandbox quant boards sim"
     rule["quant"]        = "host/base host/format host/backend/scalar.h host/text/gguf_pre.h"
     rule["hls"]          = ""

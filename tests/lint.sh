@@ -24,7 +24,7 @@ run_cppcheck() {
 run_clang_tidy() {
     echo "$product" | grep -v -e '^host/backend/cpu/kernels' -e '^host/base/status.c' \
         -e '^hls/\(matmul\|mla\|gqa\|rowwise\|table\)\.c' | xargs -P "$(nproc)" -n 4 sh -c '
-        clang-tidy --quiet "$@" -- -I. -isystem /usr/include/xrt -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp \
+        clang-tidy --quiet "$@" -- -I. -isystem /usr/include/xrt $(pkg-config --cflags-only-I ompi-c | sed "s/-I/-isystem /g") -D_GNU_SOURCE -DFATHOM_VERSION=\"lint\" -std=gnu11 -fopenmp \
             -include tests/lib/analyser.h 2>/dev/null' sh
 }
 

@@ -12,6 +12,7 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/shipped.h"
+#include "host/cluster/cluster.h"
 #include "host/text/chat.h"
 
 int cli_fail(const char *fmt, ...) {
@@ -179,7 +180,25 @@ void cli_progress_end(cli_progress_bar *bar) {
     fflush(stderr);
 }
 
+/* Started by mpirun, all ranks but the first are workers from here on. False: this one is not. */
+static bool become_rank(const fathom_options *options, fa_error *e) {
+    char program[PATH_MAX];
+    fa_cluster_self self = fa_cluster_find_self();
+    if (!options->cluster || !self.started || !self.rank) return false;
+    if (!fa_cluster_program(program, e)) {
+        execl(program, program, (char *)NULL);
+        fa_fail(e, FA_EIO, "%s: %m", program);
+    }
+    return true;
+}
+
 fathom_status cli_engine_open(fathom_engine **engine, const fathom_options *options, fathom_error *e) {
+    fa_error why = {0};
+    if (become_rank(options, &why)) {
+        e->status = (fathom_status)why.status;
+        snprintf(e->text, sizeof e->text, "%s", why.text);
+        return e->status;
+    }
     cli_progress_bar bar = {.label = "loading"};
     fathom_options with_bar = *options;
     with_bar.progress = cli_progress;
@@ -234,7 +253,11 @@ enum {
     OPTION_THREADS,
     OPTION_CTX,
     OPTION_DRAFTS,
-    OPTION_EXPERTS_BY
+    OPTION_EXPERTS_BY,
+    OPTION_CLUSTER,
+    OPTION_RANKS,
+    OPTION_LAUNCH,
+    OPTION_DEADLINE
 };
 
 static error_t parse_engine(int key, char *arg, struct argp_state *state) {
@@ -250,6 +273,16 @@ static error_t parse_engine(int key, char *arg, struct argp_state *state) {
     case OPTION_THREADS: o->threads = (int)cli_option_int(state, "--threads", arg, 0, 4096); return 0;
     case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 0, INT32_MAX); return 0;
     case OPTION_EXPERTS_BY: o->experts_by = arg; return 0;
+    case OPTION_CLUSTER: o->cluster = arg; return 0;
+    case OPTION_RANKS: o->ranks = (int32_t)cli_option_int(state, "--ranks", arg, 1, 1024); return 0;
+    case OPTION_LAUNCH: o->cluster_launch = arg; return 0;
+    case OPTION_DEADLINE:
+        o->cluster_deadline_ms = (int32_t)(1000 * cli_option_number(state, "--cluster-deadline", arg, 0.1, 86400));
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->cluster && (o->ranks || o->cluster_launch || o->cluster_deadline_ms))
+            argp_error(state, "--ranks, --cluster-launch and --cluster-deadline are for --cluster MODE");
+        return 0;
     case OPTION_DRAFTS:
         o->drafts = (int32_t)cli_option_int(state, "--drafts", arg, 0, FATHOM_MOST_DRAFTS);
         o->mtp = o->drafts > 0;
@@ -281,6 +314,17 @@ static const struct argp_option engine_options[] = {
     {"experts-by", OPTION_EXPERTS_BY, "FILE", 0,
      "Where a device does not hold all experts: those that this trace (see fathom trace) visits most", 0},
     {"threads", OPTION_THREADS, "N", 0, "CPU threads; 0 (default): all", 0},
+    {"cluster", OPTION_CLUSTER, "MODE", 0,
+     "Let several processes run the model, started by Open MPI: expert (they divide the experts and the rows of a step), pipeline "
+     "(the layers), both or both:STAGES. The answer stays the same, bit for bit",
+     0},
+    {"ranks", OPTION_RANKS, "N", 0, "Of --cluster: how many processes; 2 is the default", 0},
+    {"cluster-launch", OPTION_LAUNCH, "COMMAND", 0,
+     "Of --cluster: what starts them, up to -n N. Default: mpirun --oversubscribe --bind-to none; with other machines: \"mpirun --hostfile "
+     "FILE\", this one first",
+     0},
+    {"cluster-deadline", OPTION_DEADLINE, "SECONDS", 0,
+     "Of --cluster: how long a step may take before a process counts as lost; 60 is the default, 8 that of serve", 0},
     {"ctx", OPTION_CTX, "N", 0, "Positions of a sequence; 0 (default): what the model allows, at most 8192", 0},
     {0},
 };

@@ -2,15 +2,18 @@
 #include <numa.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "host/backend/opencl/opencl.h"
 #include "host/base/cpu.h"
 #include "host/cli/common.h"
 #include "host/cli/doctor.h"
 #include "host/cli/shipped.h"
+#include "host/cluster/cluster.h"
 
 /* Descriptors: a checkpoint of R1 is 163 mapped files, and a server has one a connection. */
 enum { FILES_WANTED = 4096 };
@@ -118,6 +121,31 @@ static void check_opencl(doctor_findings *f, const char *part) {
     doctor_advise(f, "is the driver loaded, and may this user open its device (groups render, video)?");
 }
 
+/* The first mpirun in PATH. */
+static bool find_mpirun(char path[PATH_MAX]) {
+    const char *folders = getenv("PATH");
+    for (size_t n; folders && *folders; folders += n + (folders[n] == ':')) {
+        n = strcspn(folders, ":");
+        snprintf(path, PATH_MAX, "%.*s/mpirun", (int)n, folders);
+        if (!access(path, X_OK)) return true;
+    }
+    return false;
+}
+
+static void check_mpi(doctor_findings *f, const char *part) {
+    char program[PATH_MAX], mpirun[PATH_MAX];
+    fa_error e;
+    if (fa_cluster_program(program, &e)) {
+        doctor_add(f, part, DOCTOR_MISSING, "%s", e.text);
+        doctor_advise(f, "install libopenmpi-dev and openmpi-bin, then build again");
+        return;
+    }
+    bool there = find_mpirun(mpirun);
+    doctor_add(f, part, there ? DOCTOR_OK : DOCTOR_MISSING, "%s, started by %s", program,
+               there ? mpirun : "mpirun, which is not in PATH");
+    doctor_advise(f, there ? "" : "install openmpi-bin, or say by --cluster-launch what starts ranks here");
+}
+
 const doctor_part doctor_parts[] = {
     {"cpu", "instruction set, CPUs", 1, check_cpu},
     {"numa", "memory nodes", 0, check_numa},
@@ -126,6 +154,7 @@ const doctor_part doctor_parts[] = {
     {"limits", "of this process: open files, locked memory", 0, check_limits},
     {"model", "the one that ships with fathom", 1, check_model},
     {"opencl", "platforms and devices for --backend opencl", 0, check_opencl},
+    {"mpi", "Open MPI, for --cluster", 0, check_mpi},
     {"xrt", "the Xilinx runtime, for boards and their emulation", 0, doctor_check_xrt},
     {"boards", "accelerator cards, their drivers and shells", 0, doctor_check_boards},
     {"emulation", "--backend xrt:emu: the runtime against a device model", 0, doctor_check_emulation},

@@ -12,12 +12,14 @@
 
 typedef struct inspect_options {
     const char *model;
-    const char *image; /* an xclbin file; NULL: the model */
-    int32_t context;   /* 0: the model's own, at most 8192 */
+    const char *image;   /* an xclbin file; NULL: the model */
+    const char *cluster; /* a mode; NULL: one process */
+    int32_t ranks;
+    int32_t context; /* 0: the model's own, at most 8192 */
     bool tensors, json;
 } inspect_options;
 
-enum { OPTION_CTX = 0x2001, OPTION_TENSORS, OPTION_JSON };
+enum { OPTION_CTX = 0x2001, OPTION_TENSORS, OPTION_JSON, OPTION_CLUSTER, OPTION_RANKS };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     inspect_options *o = state->input;
@@ -26,6 +28,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPTION_CTX: o->context = (int32_t)cli_option_int(state, "--ctx", arg, 1, INT32_MAX); return 0;
     case OPTION_TENSORS: o->tensors = true; return 0;
     case OPTION_JSON: o->json = true; return 0;
+    case OPTION_CLUSTER: o->cluster = arg; return 0;
+    case OPTION_RANKS: o->ranks = (int32_t)cli_option_int(state, "--ranks", arg, 1, 1024); return 0;
     case ARGP_KEY_ARG:
         if (o->image) argp_error(state, "unexpected argument '%s'", arg);
         if (!fa_xclbin_is(arg)) argp_error(state, "'%s' is not an xclbin file; a model is given by --model", arg);
@@ -39,6 +43,9 @@ static const struct argp_option options[] = {
     {"ctx", OPTION_CTX, "N", 0, "Show the cache for N positions; default: what the model allows, at most 8192", 0},
     {"tensors", OPTION_TENSORS, NULL, 0, "List every tensor: name, type, shape, bytes", 0},
     {"json", OPTION_JSON, NULL, 0, "Print one JSON object", 0},
+    {"cluster", OPTION_CLUSTER, "MODE", 0,
+     "Show what each rank of a cluster would have: expert, pipeline, both or both:STAGES", 0},
+    {"ranks", OPTION_RANKS, "N", 0, "Of --cluster: how many; 2 is the default", 0},
     {0},
 };
 static const struct argp_child children[] = {{&cli_model_argp, 0, NULL, 0}, {0}};
@@ -72,7 +79,7 @@ static json_t *tensor_list(const fa_tensors *ts) {
     return list;
 }
 
-static int print_json(const inspect_options *o, const cli_files *f) {
+static int print_json(const inspect_options *o, const cli_files *f, const fa_grid *cluster) {
     const fa_config *c = &f->config;
     json_t *parts = json_object(), *cache = json_object();
     for (int p = 0; p < CLI_PART_COUNT; p++)
@@ -86,6 +93,7 @@ static int print_json(const inspect_options *o, const cli_files *f) {
         c->top_k, "mtp_layers", c->mtp_layers, "fp8", c->fp8, "parameters", (json_int_t)f->parameters, "file_bytes",
         (json_int_t)fa_tensors_file_bytes(f->tensors), "weight_bytes_read_per_token", (json_int_t)f->read_per_token,
         "weight_bytes", parts, "cache_bytes_per_token", cache, "context", o->context);
+    if (root && cluster->ranks) json_object_set_new(root, "cluster", cli_cluster_json(cluster, f));
     if (root && o->tensors) json_object_set_new(root, "tensors", tensor_list(f->tensors));
     bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
     if (ok) putchar('\n');
@@ -154,12 +162,16 @@ int cli_inspect(int argc, char **argv) {
     if (o.image) return cli_inspect_image(o.image, o.json);
     if (cli_files_open(&f, o.model, &e)) return cli_fail("%s", e.text);
     if (!o.context) o.context = f.config.max_positions < 8192 ? f.config.max_positions : 8192;
+    fa_grid cluster = {0};
     int code = CLI_OK;
-    if (o.json) {
-        code = print_json(&o, &f);
+    if (o.cluster && fa_grid_make(&cluster, o.cluster, o.ranks ? o.ranks : 2, &f.config, &e)) {
+        code = cli_fail("%s", e.text);
+    } else if (o.json) {
+        code = print_json(&o, &f, &cluster);
     } else {
         print_architecture(&f.config);
         print_memory(&f, o.context);
+        if (cluster.ranks) cli_cluster_print(&cluster, &f);
         if (o.tensors) print_tensors(f.tensors);
     }
     cli_files_close(&f);

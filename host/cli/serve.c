@@ -12,8 +12,12 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
+#include "host/engine/engine.h"
 #include "host/server/database.h"
 #include "host/server/server.h"
+
+/* Steps of a service are short: who has not answered by then will not. */
+enum { CLUSTER_DEADLINE_MS = 8000 };
 
 typedef struct settings {
     fathom_options engine;
@@ -175,10 +179,11 @@ static void block_signals(sigset_t *ends) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Returns when all answers are over, the time is, or a second signal comes. */
-static void wait_for_end(const settings *s, fa_server *server, const sigset_t *ends) {
-    int signal;
-    sigwait(ends, &signal);
+/* Returns when all answers are over, the time is, or a second signal comes. The end of an engine that is part of a cluster is an end
+ * too. */
+static void wait_for_end(const settings *s, fa_server *server, const fathom_engine *engine, const sigset_t *ends) {
+    const struct timespec second = {1, 0};
+    while (sigtimedwait(ends, NULL, &second) < 0 && fa_engine_lives(engine)) continue;
     notify("STOPPING=1");
     fa_server_announce(server);
     if (s->notice_seconds && sigtimedwait(ends, NULL, &(struct timespec){.tv_sec = s->notice_seconds}) > 0) return;
@@ -207,9 +212,9 @@ static int serve(settings *s, fathom_engine *engine, const sigset_t *ends) {
     if (fa_server_open(&server, engine, &s->server, &e)) return cli_fail("%s", e.text);
     say_where(s, server);
     notify("READY=1");
-    wait_for_end(s, server, ends);
+    wait_for_end(s, server, engine, ends);
     fa_server_close(server);
-    return CLI_OK;
+    return fa_engine_lives(engine) ? CLI_OK : cli_fail("the cluster has ended");
 }
 
 int cli_serve(int argc, char **argv) {
@@ -221,6 +226,7 @@ int cli_serve(int argc, char **argv) {
     sigset_t ends;
     if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
     s.server.socket = activated_socket();
+    if (s.engine.cluster && !s.engine.cluster_deadline_ms) s.engine.cluster_deadline_ms = CLUSTER_DEADLINE_MS;
     if (!s.quiet) s.server.log = log_line;
     if (fa_database_path(&database, s.database, &e)) return cli_fail("%s", e.text);
     s.server.database = database;

@@ -10,6 +10,7 @@
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/cache/pages.h"
+#include "host/cluster/cluster.h"
 #include "host/engine/internal.h"
 #include "host/engine/sized.h"
 
@@ -23,6 +24,10 @@ _Static_assert(sizeof(fathom_error) == sizeof(fa_error) && offsetof(fathom_error
                "fathom_error is fa_error");
 
 static fa_status open_backend(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    fa_cluster_options cluster = {.mode = o->cluster, .ranks = o->ranks, .launch = o->cluster_launch};
+    if (o->cluster && o->placement)
+        return fa_fail(e, FA_EINVAL, "cluster: a placement over boards is for one process, not for ranks");
+    if (o->cluster) return fa_cluster_open(&g->backend, &cluster, e);
     fa_backend_options b = {.name = o->backend ? o->backend : "auto",
                             .threads = o->threads,
                             .node = FA_NODE_INTERLEAVE,
@@ -67,6 +72,7 @@ static fa_status open_model(fathom_engine *g, const fathom_options *o, fa_error 
                           .max_logit_rows = s->logits_all ? s->step_rows : s->logit_rows,
                           .max_positions = s->context,
                           .mtp = o->mtp,
+                          .remote = o->cluster ? fa_cluster_remote(g->backend) : NULL,
                           .experts_by = o->experts_by,
                           .progress = o->progress,
                           .progress_ctx = o->progress_ctx,
@@ -148,6 +154,34 @@ static fa_status open_cache(fathom_engine *g, const fathom_options *o, fa_error 
     return fa_cache_open(&g->cache, g->backend, layout, (int32_t)pages, sequences, g->setup.context, e);
 }
 
+/* The ranks open what this process did not: the model's weights and the pages of the cache. */
+static fa_status start_cluster(fathom_engine *g, const fathom_options *o, fa_error *e) {
+    const fa_setup *s = &g->setup;
+    static const char *const none = "";
+    fa_cluster_setup c = {.numerics = (int32_t)s->numerics,
+                          .cache = (int32_t)s->cache,
+                          .max_rows = s->step_rows,
+                          .max_logit_rows = s->logits_all ? s->step_rows : s->logit_rows,
+                          .max_positions = s->context,
+                          .pages = fa_cache_get_usage(g->cache).pages,
+                          .mtp = o->mtp && s->config.mtp_layers > 0,
+                          .threads = o->threads,
+                          .deadline_ms = o->cluster_deadline_ms};
+    const struct {
+        const char *text;
+        char *to;
+        size_t room;
+    } texts[] = {{o->backend ? o->backend : "auto", c.backend, sizeof c.backend},
+                 {o->board ? o->board : none, c.board, sizeof c.board},
+                 {o->xclbin ? o->xclbin : none, c.xclbin, sizeof c.xclbin},
+                 {o->experts_by ? o->experts_by : none, c.experts_by, sizeof c.experts_by}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if ((size_t)snprintf(texts[i].to, texts[i].room, "%s", texts[i].text) >= texts[i].room)
+            return fa_fail(e, FA_EINVAL, "cluster: '%s' is too long", texts[i].text);
+    if (!realpath(o->model, c.model)) return fa_fail(e, FA_EIO, "%s: %m", o->model);
+    return fa_cluster_start(g->backend, &c, e);
+}
+
 static fa_status open_tables(fathom_engine *g, fa_error *e) {
     const fa_setup *s = &g->setup;
     fa_batch *b = &g->batch;
@@ -189,6 +223,8 @@ static fa_status open_parts(fathom_engine *g, const fathom_options *o, fa_error 
     if (!st) fa_pictures_find_tokens(g);
     if (!st) st = open_cache(g, o, e);
     if (!st) st = open_tables(g, e);
+    if (!st && o->cluster) st = start_cluster(g, o, e);
+    g->setup.cluster = !st && o->cluster;
     g->rows_limit = g->setup.step_rows;
     g->background_limit = INT32_MAX;
     return st;
@@ -312,6 +348,10 @@ fa_model *fa_engine_model(const fathom_engine *g) {
 
 fa_cache_usage fa_engine_cache_usage(const fathom_engine *g) {
     return fa_cache_get_usage(g->cache);
+}
+
+bool fa_engine_lives(const fathom_engine *g) {
+    return !g->setup.cluster || fa_cluster_lives(g->backend);
 }
 
 const fa_tokenizer *fa_engine_tokenizer(const fathom_engine *g) {

@@ -33,6 +33,12 @@ fa_status fa_engine_constrain(fathom_engine *engine, const fathom_sampling *p, s
 fathom_status fa_session_prompt(fathom_session *session, const int32_t *ids, size_t n, const fathom_sampling *p,
                                 struct fa_constraint *constraint, fathom_error *error);
 
+/* False when the engine will not compute any more: it is part of a cluster whose other ranks are gone. */
+bool fa_engine_lives(const fathom_engine *engine);
+
+/* Why a session failed: what fathom_session_error says in words. */
+fa_status fa_session_error_status(const fathom_session *s);
+
 /* Sessions at one time; rows of a step at most, as opened. */
 int32_t fa_engine_sessions(const fathom_engine *engine);
 int32_t fa_engine_most_rows(const fathom_engine *engine);

@@ -55,6 +55,7 @@ typedef struct fa_setup {
     int32_t score_rows;         /* of these, those for log-probabilities of prompts */
     bool mtp;                   /* drafts come from the MTP layer */
     bool logits_all;
+    bool cluster; /* ranks compute */
 } fa_setup;
 
 struct fathom_engine {
@@ -78,7 +79,6 @@ struct fathom_engine {
     int32_t rows_limit;                                        /* of a step, least .. setup.step_rows */
     int32_t background_limit;                                  /* of these, for background sessions */
     int64_t turns;                                             /* of background sessions so far */
-    bool device_lost;                                          /* and the answers that it held have ended */
     fa_status (*run)(fa_model *, const fa_step *, fa_error *); /* fa_model_step; tests put failures in between */
 };
 

@@ -188,27 +188,26 @@ static void place_turns(fathom_engine *g) {
     }
 }
 
-typedef enum loss { LOST_NOTHING = 0, LOST_CACHE, LOST_DEVICE } loss;
-
 /* What a failed step lost. A device that has lost its memory and works again leaves sessions their tokens: what they had cached is
  * computed again, with the same bits. A device that is gone ends the answers it held with the error `why`: `cpu`, which goes on,
- * may need a hundred times as long for them, and whether that is wanted is for those to say who wait. */
-static loss settle_loss(fathom_engine *g, fa_status st, const fa_error *why) {
-    if (st != FA_EDEVICE || !fa_model_cache_lost(g->model)) return LOST_NOTHING;
-    bool gone = g->backend->lost && !g->device_lost;
+ * may need a hundred times as long for them, and a cluster that starts again may need minutes; whether that is wanted is for those to
+ * say who wait. */
+static fa_loss settle_loss(fathom_engine *g, fa_status st, const fa_error *why) {
+    fa_loss lost = st == FA_EDEVICE ? fa_model_loss(g->model) : FA_LOSS_NONE;
+    if (!lost) return FA_LOSS_NONE;
     for (int32_t i = 0; i < g->setup.sessions; i++) {
         fathom_session *s = &g->sessions[i];
         if (!s->open) continue;
-        if (gone && s->finish == FATHOM_RUNNING && fa_sequence_length(s->sequence) > 0) fa_session_fail(s, why);
+        if (lost != FA_LOSS_CACHE && s->finish == FATHOM_RUNNING && fa_sequence_length(s->sequence) > 0)
+            fa_session_fail(s, why);
         drop_positions(s);
     }
     fa_cache_forget(g->cache);
-    g->device_lost |= gone;
-    return gone ? LOST_DEVICE : LOST_CACHE;
+    return lost;
 }
 
 bool fa_engine_recover(fathom_engine *g, const fa_error *why) {
-    return fa_model_recover(g->model) || settle_loss(g, FA_EDEVICE, why) != LOST_NOTHING;
+    return fa_model_recover(g->model) || settle_loss(g, FA_EDEVICE, why) != FA_LOSS_NONE;
 }
 
 static fa_status run(fathom_engine *g, fa_error *e) {
@@ -232,11 +231,11 @@ static fa_status run(fathom_engine *g, fa_error *e) {
                     .probe = g->probe};
     fa_error why = {0};
     fa_status st = g->run(g->model, &step, &why);
-    loss lost = settle_loss(g, st, &why);
+    fa_loss lost = settle_loss(g, st, &why);
     if (st && e) *e = why;
     if (!st && !fa_drawings_score(g)) b->n_turns = 0;
     if (!lost) return st;
-    for (int32_t i = 0; i < b->n_turns && lost == LOST_DEVICE; i++)
+    for (int32_t i = 0; i < b->n_turns && lost == FA_LOSS_STEP; i++)
         if (b->turns[i].session->finish == FATHOM_RUNNING) fa_session_fail(b->turns[i].session, &why);
     b->n_turns = 0;
     return FA_OK;
@@ -388,7 +387,8 @@ fathom_status fathom_logits(fathom_engine *g, const int32_t *ids, size_t n, bool
     while (!st) {
         st = logits_pass(g, q, ids, (int32_t)n, all, logits, &why);
         if (st && e) *e = why;
-        if (settle_loss(g, st, &why) != LOST_CACHE) break;
+        fa_loss lost = settle_loss(g, st, &why);
+        if (lost != FA_LOSS_CACHE && lost != FA_LOSS_HELD) break;
         st = FA_OK;
     }
     fa_sequence_close(q);

@@ -234,6 +234,10 @@ const char *fathom_session_rest(fathom_session *s) {
     return s->finish == FATHOM_RUNNING || !s->piece.data ? "" : s->piece.data;
 }
 
+fa_status fa_session_error_status(const fathom_session *s) {
+    return s->error.status;
+}
+
 const char *fathom_session_error(const fathom_session *s) {
     return s->error.text;
 }

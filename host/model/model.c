@@ -40,12 +40,17 @@ static fa_status load_config_beside(fa_config *c, const char *path, fa_error *e)
     return s;
 }
 
+fa_status fa_model_read_config(fa_config *c, const char *path, const fa_tensors *ts, fa_error *e) {
+    const fa_gguf *g = fa_tensors_gguf(ts);
+    fa_status s = g ? fa_config_from_gguf(c, g, e) : load_config_beside(c, path, e);
+    if (!s) fa_config_settle(c, ts);
+    return s;
+}
+
 static fa_status load_config(fa_model *m, const fa_model_options *o, fa_error *e) {
-    const fa_gguf *g = fa_tensors_gguf(m->tensors);
     fa_config *c = &m->config;
-    fa_status s = g ? fa_config_from_gguf(c, g, e) : load_config_beside(c, o->path, e);
+    fa_status s = fa_model_read_config(c, o->path, m->tensors, e);
     if (s) return s;
-    fa_config_settle(c, m->tensors);
     m->mtp = o->mtp && c->mtp_layers > 0;
     m->part = o->part ? *o->part : (fa_model_part){0, c->layers, 0, c->experts, true, true};
     if (o->max_positions < 1 || o->max_positions > c->max_positions)
@@ -142,7 +147,9 @@ bool fa_model_recover(fa_model *m) {
     fa_error e;
     if (!m->backend->recover || m->backend->recover(m->backend, &memory_lost, &e)) return false;
     if (!memory_lost) return true;
-    m->cache_lost = ++m->losses <= MOST_LOSSES && !make_rope(m, &e);
+    if (++m->losses > MOST_LOSSES || make_rope(m, &e)) return false;
+    m->loss = m->backend->lost != m->lost ? FA_LOSS_STEP : FA_LOSS_CACHE;
+    m->lost = m->backend->lost;
     return false;
 }
 
@@ -173,6 +180,12 @@ fa_status fa_model_open(fa_model **out, const fa_model_options *o, fa_error *e) 
     m->max_positions = o->max_positions;
     s = fa_tensors_open(&m->tensors, o->path, e);
     if (!s) s = load_config(m, o, e);
+    if (!s && o->remote) {
+        m->remote = o->remote;
+        m->remote->vocab = m->config.vocab;
+        *out = m;
+        return FA_OK;
+    }
     if (!s)
         s = fa_backend_check_model(o->backend, fa_config_shape(&m->config), m->config.layers + m->mtp,
                                    m->config.experts, e);

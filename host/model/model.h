@@ -27,6 +27,30 @@ typedef struct fa_model_part {
     bool embedding, head;
 } fa_model_part;
 
+/* What a failed step lost besides itself. */
+typedef enum fa_loss {
+    FA_LOSS_NONE = 0,
+    FA_LOSS_CACHE, /* the device works again, but what cache pages held is gone: steps may go on with positions computed anew */
+    FA_LOSS_HELD, /* the same, and whoever had positions in the cache should hear of it rather than wait */
+    FA_LOSS_STEP, /* so should the rows of the step */
+} fa_loss;
+
+struct fa_step;
+
+/* What a pass of the MTP layer goes on from. */
+typedef enum fa_mtp_source {
+    FA_MTP_AFTER_STEP, /* hidden states of the step that was run last, after its final norm */
+    FA_MTP_AFTER_MTP,  /* those of the MTP pass that was run last, after the layer's own norm: a draft further */
+} fa_mtp_source;
+
+/* Whoever runs a model's passes in place of this process, as fa_model_step and fa_model_mtp say. */
+typedef struct fa_remote {
+    void *ctx;
+    int32_t vocab; /* set by fa_model_open */
+    fa_status (*step)(void *ctx, const struct fa_step *step, fa_loss *loss, fa_error *e);
+    fa_status (*mtp)(void *ctx, const struct fa_step *step, fa_mtp_source source, const int32_t *from, fa_error *e);
+} fa_remote;
+
 typedef struct fa_model_options {
     const char *path;     /* folder, .safetensors with config.json beside it, or .gguf */
     fa_backend *backend;  /* borrowed; the caller closes it after the model */
@@ -36,6 +60,7 @@ typedef struct fa_model_options {
     int32_t max_logit_rows;    /* of one step, <= max_rows */
     int32_t max_positions;     /* context length; rotary tables are made for it */
     bool mtp;                  /* also prepare the multi-token-prediction layer */
+    fa_remote *remote;         /* runs the passes (borrowed); NULL: the backend. With it no weight is read here */
     const fa_model_part *part; /* NULL: all; fa_model_step and fa_model_mtp need all */
     const char *experts_by;    /* a trace whose most visited experts the backend shall hold first, or NULL */
     void (*progress)(void *ctx, int64_t done, int64_t total); /* bytes checked while loading; or NULL */
@@ -48,6 +73,9 @@ typedef struct fa_model_options {
  * closes. */
 fa_status fa_model_open(fa_model **out, const fa_model_options *options, fa_error *e);
 void fa_model_close(fa_model *m);
+
+/* The configuration of a model whose tensors are open. */
+fa_status fa_model_read_config(fa_config *c, const char *path, const fa_tensors *ts, fa_error *e);
 
 const fa_config *fa_model_config(const fa_model *m);
 const fa_tensors *fa_model_tensors(const fa_model *m);
@@ -104,15 +132,8 @@ fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e);
  * lost the model's own tables are written again; a device that loses it at every step is given up. */
 bool fa_model_recover(fa_model *m);
 
-/* True once after FA_EDEVICE when the device works again but what cache pages held is gone; steps may go on with positions
- * that are computed anew. */
-bool fa_model_cache_lost(fa_model *m);
-
-/* What a pass of the MTP layer goes on from. */
-typedef enum fa_mtp_source {
-    FA_MTP_AFTER_STEP, /* hidden states of the step that was run last, after its final norm */
-    FA_MTP_AFTER_MTP,  /* those of the MTP pass that was run last, after the layer's own norm: a draft further */
-} fa_mtp_source;
+/* What the last step lost, said once. */
+fa_loss fa_model_loss(fa_model *m);
 
 /* The MTP layer: row i of `step` goes on from row from[i] of the pass before it (NULL: from row i) and sits at the place of
  * that row, or one further for each pass after the first. tokens[i] is the token that follows; logits row i predicts the one

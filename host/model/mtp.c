@@ -43,6 +43,11 @@ fa_status fa_model_mtp(fa_model *m, const fa_step *step, fa_mtp_source source, c
     if (!s) s = check_source(step, source == FA_MTP_AFTER_STEP ? m->last_rows : m->last_mtp_rows, from, e);
     if (s) return s;
     m->last_mtp_rows = 0;
+    if (m->remote) {
+        s = m->remote->mtp(m->remote->ctx, step, source, from, e);
+        m->last_mtp_rows = s ? 0 : step->rows;
+        return s;
+    }
     s = fa_push_mtp_inputs(m, step, source, from, e);
     if (!s) s = fa_push_layer(m, m->config.layers, stream, step, e);
     if (!s) s = fa_read_logits(m, stream, &w->norm, &w->head, step, e);

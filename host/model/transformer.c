@@ -351,15 +351,29 @@ static fa_status run_step(fa_model *m, const fa_step *step, fa_error *e) {
 
 enum { STEP_TRIES = 4 };
 
+/* Where somebody else runs the passes, this side checks what they are given and remembers what they had. */
+static fa_status run_remote(fa_model *m, const fa_step *step, fa_error *e) {
+    m->last_rows = m->last_mtp_rows = 0;
+    if (step->probe)
+        return fa_fail(e, FA_EUNSUPPORTED, "step: routes and hidden states are shown by one process, not by a cluster");
+    if (step->embeddings || step->n_hidden)
+        return fa_fail(e, FA_EUNSUPPORTED, "step: images are seen and drawn by one process, not by a cluster");
+    fa_status s = fa_step_check(m, step, e);
+    if (!s) s = m->remote->step(m->remote->ctx, step, &m->loss, e);
+    if (!s) m->last_rows = step->rows;
+    return s;
+}
+
 fa_status fa_model_step(fa_model *m, const fa_step *step, fa_error *e) {
+    if (m->remote) return run_remote(m, step, e);
     fa_status s = run_step(m, step, e);
     for (int i = 1; i < STEP_TRIES && s == FA_EDEVICE && fa_model_recover(m); i++) s = run_step(m, step, e);
     if (!s) m->losses = 0;
     return s;
 }
 
-bool fa_model_cache_lost(fa_model *m) {
-    bool lost = m->cache_lost;
-    m->cache_lost = false;
-    return lost;
+fa_loss fa_model_loss(fa_model *m) {
+    fa_loss loss = m->loss;
+    m->loss = FA_LOSS_NONE;
+    return loss;
 }

@@ -31,6 +31,7 @@ struct fa_model {
     fa_weights weights;
     fa_kv_layout layout;
     fa_backend *backend;
+    fa_remote *remote; /* or NULL */
     fa_numerics numerics;
     int32_t max_rows, max_logit_rows, max_positions;
     bool mtp;
@@ -52,7 +53,8 @@ struct fa_model {
     float *route_weights;    /* [max_rows, top_k] */
     int32_t last_rows;       /* of the last step, when it succeeded */
     int32_t last_mtp_rows;   /* of the last pass of the MTP layer after that step, when it succeeded */
-    bool cache_lost;         /* for fa_model_cache_lost */
+    fa_loss loss;            /* for fa_model_loss */
+    const char *lost;        /* the backend's loss of its device that was told */
     int losses;              /* of the device's memory since a step succeeded */
 };
 

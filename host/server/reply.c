@@ -35,7 +35,7 @@ bool fa_problem_of(fa_problem *p, fa_status status, const char *param, const cha
     static const fa_error_kind kinds[FA_STATUS_COUNT] = {
         [FA_EINVAL] = FA_ERROR_MALFORMED,    [FA_EFORMAT] = FA_ERROR_MALFORMED,        [FA_EIO] = FA_ERROR_INTERNAL,
         [FA_ENOMEM] = FA_ERROR_BUSY,         [FA_EUNSUPPORTED] = FA_ERROR_UNSUPPORTED, [FA_ELIMIT] = FA_ERROR_CONTEXT,
-        [FA_ECANCELLED] = FA_ERROR_STOPPING, [FA_ENUMERIC] = FA_ERROR_INTERNAL,        [FA_EDEVICE] = FA_ERROR_INTERNAL,
+        [FA_ECANCELLED] = FA_ERROR_STOPPING, [FA_ENUMERIC] = FA_ERROR_INTERNAL,        [FA_EDEVICE] = FA_ERROR_DEVICE,
     };
     return fa_problem_set(p, kinds[status], param, "%s", text);
 }

@@ -23,6 +23,7 @@
     X(RANGE, 422, "invalid_request_error", "value_out_of_range")            \
     X(INTERNAL, 500, "server_error", "internal_error")                      \
     X(BUSY, 503, "server_error", "server_overloaded")                       \
+    X(DEVICE, 503, "server_error", "device_lost")                           \
     X(STOPPING, 503, "server_error", "server_stopping")
 
 typedef enum fa_error_kind {

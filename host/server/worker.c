@@ -325,6 +325,16 @@ static bool take_choice(fa_exchange *x, fa_choice *c, bool *moved, const char **
     return ok;
 }
 
+/* How a request's session failed: a device that is gone, or a rank of a cluster, is nothing that the request did. */
+static fa_error_kind failure_of(fa_worker *w, const fa_job *j, const char *why) {
+    for (size_t k = 0; k < j->n_choices; k++) {
+        if (!j->choices[k].session || fa_session_error_status(j->choices[k].session) != FA_EDEVICE) continue;
+        fa_log_event(w->server, "device_lost", why);
+        return FA_ERROR_DEVICE;
+    }
+    return FA_ERROR_INTERNAL;
+}
+
 /* True when something was taken. */
 static bool take(fa_worker *w) {
     bool moved = false;
@@ -339,7 +349,7 @@ static bool take(fa_worker *w) {
             over += j->choices[k].over;
         }
         if (!ok)
-            fail(w, i--, FA_ERROR_INTERNAL, why);
+            fail(w, i--, failure_of(w, j, why), why);
         else if (over == j->n_choices)
             finish(w, i--);
     }

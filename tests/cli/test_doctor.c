@@ -34,7 +34,7 @@ static const json_t *finding(const json_t *j, const char *part) {
 static void every_part_is_looked_at(void *arg) {
     (void)arg;
     static const char *const parts[] = {"cpu",    "numa", "memory", "huge-pages", "limits", "model",
-                                        "opencl", "xrt",  "boards", "emulation",  "vitis"};
+                                        "opencl", "xrt",  "boards", "emulation",  "vitis",  "mpi"};
     int status;
     size_t i;
     json_t *j = doctor("", "", &status), *f;
