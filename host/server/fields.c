@@ -80,21 +80,25 @@ bool fa_fields_read(const json_t *o, const fa_field *fields, size_t n, void *to,
     return true;
 }
 
-static const fa_field *known_field(const char *name, size_t n) {
-    const fa_field *(*const tables[])(size_t) = {fa_chat_field, fa_completion_field};
+static const fa_field *find_in(const fa_field *(*table)(size_t), const char *name, size_t n) {
     const fa_field *f;
-    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
-        for (size_t i = 0; (f = tables[t](i)); i++)
-            if (strlen(f->name) == n && !memcmp(f->name, name, n)) return f;
-    return NULL;
+    for (size_t i = 0; (f = table(i)); i++)
+        if (strlen(f->name) == n && !memcmp(f->name, name, n)) break;
+    return f;
+}
+
+static const fa_field *known_field(const char *name, size_t n) {
+    const fa_field *f = find_in(fa_chat_field, name, n);
+    return f ? f : find_in(fa_completion_field, name, n);
 }
 
 static bool is_part_of_word(char c) {
     return isalnum((unsigned char)c) || c == '+' || c == '-' || c == '.';
 }
 
+/* Over what JSON takes for white space. */
 static size_t skip_back(const char *text, size_t at) {
-    while (at && memchr(" \t\r\n", text[at - 1], 4)) at--;
+    while (at && (text[at - 1] == ' ' || text[at - 1] == '\t' || text[at - 1] == '\r' || text[at - 1] == '\n')) at--;
     return at;
 }
 
@@ -133,7 +137,8 @@ static void not_json(const char *text, size_t n, json_error_t *e, fa_problem *p)
 json_t *fa_fields_parse(const char *text, size_t n, fa_problem *p) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t e;
-    json_t *o = json_loadb(text ? text : "", n, flags, &e);
+    if (!text) text = "";
+    json_t *o = json_loadb(text, n, flags, &e);
     if (!o && json_error_code(&e) == json_error_numeric_overflow)
         o = json_loadb(text, n, flags | JSON_DECODE_INT_AS_REAL, &e);
     if (!o) {
