@@ -6,6 +6,7 @@
 #define CLI_COMMANDS(X)                                                      \
     X(run, "Answer one prompt")                                              \
     X(chat, "Talk with a model")                                             \
+    X(draw, "Draw a picture")                                                \
     X(serve, "Serve a model over HTTP")                                      \
     X(tokenize, "Show the ids of a text")                                    \
     X(detokenize, "Show the text of ids")                                    \
