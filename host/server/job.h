@@ -51,7 +51,9 @@ typedef struct fa_job_prompt {
 
 typedef struct fa_job {
     json_t *body; /* the request; texts below are views into it */
-    bool chat;    /* else a completion */
+    bool chat;    /* else a completion, or: */
+    bool draws;   /* answers are pictures, whose PNG in base64 becomes a choice's content */
+    float guidance;
     bool stream, include_usage;
     bool reasons; /* an answer may begin with reasoning, which is told apart */
     bool hides;   /* and not shown */

@@ -12,7 +12,7 @@ static const fa_route routes[] = {
     {"GET", "/models/{}", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_model, "models"},
     {"GET", "/user/balance", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_balance, "balance"},
     {"POST", "/embeddings", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_unsupported, "embeddings"},
-    {"POST", "/images/generations", true, FA_RIGHT_CHAT, FA_ROUTE_HERE, fa_handle_unsupported, "images"},
+    {"POST", "/images/generations", true, FA_RIGHT_CHAT, FA_ROUTE_COMPUTE, fa_handle_images, "images"},
     {"GET", "/metrics", false, FA_RIGHT_METRICS, FA_ROUTE_HERE, fa_handle_metrics, "metrics"},
     {"GET", "/", false, 0, FA_ROUTE_HERE, fa_handle_page, "page"},
     {"GET", "/page/{}", false, 0, FA_ROUTE_HERE, fa_handle_page, "page"},

@@ -41,6 +41,7 @@ void fa_route_list(char *text, size_t bytes);
 /* The handlers, each in the file of its subject. */
 bool fa_handle_chat(fa_exchange *x);
 bool fa_handle_completion(fa_exchange *x);
+bool fa_handle_images(fa_exchange *x);
 bool fa_handle_tokenize(fa_exchange *x);
 bool fa_handle_detokenize(fa_exchange *x);
 bool fa_handle_models(fa_exchange *x);

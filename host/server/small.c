@@ -22,9 +22,10 @@ static json_t *model_object(const fa_server *s, const fa_profile *profile) {
     fa_price price;
     bool priced = fa_accounts_price(s->accounts, profile->name, &price);
     json_t *modalities = s->info.picture_rows ? json_pack("[ss]", "text", "image") : json_pack("[s]", "text");
-    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:o, s:o*}", "id", profile->name, "object", "model", "created", 0,
-                     "owned_by", "fathom", "context_length", s->info.context, "input_modalities", modalities, "pricing",
-                     priced ? pricing(&price) : NULL);
+    json_t *made = s->info.drawing_side ? json_pack("[ss]", "text", "image") : json_pack("[s]", "text");
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:o*}", "id", profile->name, "object", "model", "created", 0,
+                     "owned_by", "fathom", "context_length", s->info.context, "input_modalities", modalities,
+                     "output_modalities", made, "pricing", priced ? pricing(&price) : NULL);
 }
 
 bool fa_handle_models(fa_exchange *x) {

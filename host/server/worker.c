@@ -6,6 +6,7 @@
 #include "host/engine/engine.h"
 #include "host/server/answer.h"
 #include "host/server/clock.h"
+#include "host/server/images.h"
 #include "host/server/internal.h"
 #include "host/server/job.h"
 #include "host/server/prepare.h"
@@ -226,7 +227,7 @@ static void finish(fa_worker *w, int i) {
         if (j->choices[k].finish != FATHOM_STOP) end = FA_USAGE_LENGTH;
     if (j->stream) {
         fa_answer_usage(x);
-    } else if (!(x->final = fa_answer_whole(x))) {
+    } else if (!(x->final = j->draws ? fa_image_answer(x) : fa_answer_whole(x))) {
         fail(w, i, FA_ERROR_BUSY, "The server is out of memory");
         return;
     }
@@ -260,8 +261,10 @@ static bool start_choice(fa_worker *w, fa_exchange *x, fa_choice *c, fa_error *e
     c->started = true;
     *bad = fathom_session_show(c->session, j->pictures.all, j->pictures.n, (fathom_error *)e) != FATHOM_OK;
     if (*bad) return false;
-    *bad = fa_session_prompt(c->session, c->prompt->ids, c->prompt->n, &sampling, c->constraint, (fathom_error *)e) !=
-           FATHOM_OK;
+    const int32_t *ids = c->prompt->ids;
+    fathom_error *why = (fathom_error *)e;
+    *bad = (j->draws ? fathom_session_draw(c->session, ids, c->prompt->n, &sampling, j->guidance, why)
+                     : fa_session_prompt(c->session, ids, c->prompt->n, &sampling, c->constraint, why)) != FATHOM_OK;
     c->constraint = NULL;
     return !*bad;
 }
@@ -308,7 +311,7 @@ static bool take_choice(fa_exchange *x, fa_choice *c, bool *moved, const char **
             x->job->first_ns = fa_now_ns();
             fa_metrics_first_token(&x->server->metrics, (double)(x->job->first_ns - x->start_ns) / FA_SECOND_NS);
         }
-        if (!fa_answer_token(x, c, &token)) return false;
+        if (!x->job->draws && !fa_answer_token(x, c, &token)) return false;
     }
     fathom_finish f = fathom_session_finish(c->session);
     if (f == FATHOM_RUNNING || fa_exchange_is_full(x)) return true;
@@ -318,7 +321,7 @@ static bool take_choice(fa_exchange *x, fa_choice *c, bool *moved, const char **
     c->finish = f;
     c->usage = fathom_session_usage(c->session);
     *why = "The server is out of memory";
-    bool ok = fa_answer_end(x, c, fathom_session_rest(c->session));
+    bool ok = x->job->draws ? fa_image_keep(c) : fa_answer_end(x, c, fathom_session_rest(c->session));
     fathom_session_close(c->session);
     c->session = NULL;
     c->over = true;

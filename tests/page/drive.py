@@ -319,6 +319,30 @@ def _(world):
     assert page.js("return document.getElementById('model').value") == "deepseek-chat"
 
 
+@case("what a model that draws was told to draw is shown, can be saved, and is kept")
+def _(world):
+    page = world.page.open(world.fast.url)
+    assert not page.find("#draw").is_displayed(), "this model does not draw"
+    hand = Fathom("--model", "tests/golden/janus-pro-tiny", "--ctx", "512")
+    try:
+        page.open(hand.url)
+        page.js("localStorage.setItem('fathom.settings', JSON.stringify({ maxTokens: '16' }))")
+        page.driver.refresh()
+        wait("the button", lambda: page.find("#draw").is_displayed())
+        page.find("#draw").click()
+        article = page.ask_and_wait("A red circle")
+        assert "36 tokens" in article.text and "Save" in article.text and not page.all(".failed"), article.text
+        assert page.js("return document.querySelector('article.assistant img.picture').naturalWidth") == 24
+        page.screenshot("drawn")
+        page.find("#draw").click()
+        page.ask_and_wait("And in words?")
+        assert not page.all(".failed"), "what was drawn is not asked about"
+        page.driver.refresh()
+        wait("the kept picture", lambda: page.all("article.assistant img.picture"))
+    finally:
+        hand.close()
+
+
 @case("pictures are attached, shown, asked about and kept, where the model looks at them")
 def _(world):
     page = world.page.open(world.fast.url)

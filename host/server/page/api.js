@@ -33,6 +33,16 @@ export async function listModels(key) {
   return (await (await reach('v1/models', { headers: headers(key) })).json()).data;
 }
 
+/** The pictures that the model draws, as data URLs, and what they took. */
+export async function draw(request, key, signal) {
+  const response = await reach('v1/images/generations', {
+    method: 'POST', headers: headers(key), body: JSON.stringify({ ...request, response_format: 'b64_json' }), signal,
+  });
+  const body = await response.json(); // blank lines before it kept the connection alive
+  if (body.error) throw new ApiError(body.error.message, 500);
+  return { pictures: body.data.map((one) => `data:image/png;base64,${one.b64_json}`), usage: body.usage };
+}
+
 /** Yields the events of one streamed answer, parsed. Throws ApiError when the stream breaks off. */
 export async function* stream(request, key, signal) {
   const response = await reach('v1/chat/completions', {

@@ -1,5 +1,5 @@
 // The page: a conversation, its messages, and what the buttons do.
-import { ApiError, listModels, stream } from './api.js';
+import { ApiError, draw, listModels, stream } from './api.js';
 import { Attachments, contentOf } from './pictures.js';
 import * as store from './store.js';
 import { MessageView, listConversations } from './view.js';
@@ -125,18 +125,36 @@ async function loadModels() {
   }
   $('model').replaceChildren(...models.map((m) => new Option(m.id, m.id)));
   if (models.some((m) => m.id === settings.model)) $('model').value = settings.model;
-  $('attach').hidden = !looks();
+  showAbilities();
 }
+
+const chosen = () => models.find((m) => m.id === $('model').value);
 
 /** Whether the chosen model takes pictures. */
 function looks() {
-  return Boolean(models.find((m) => m.id === $('model').value)?.input_modalities?.includes('image'));
+  return Boolean(chosen()?.input_modalities?.includes('image'));
+}
+
+/** Whether the next message says what to draw. */
+function draws() {
+  return !$('draw').hidden && $('draw').getAttribute('aria-pressed') === 'true';
+}
+
+function setDraws(on) {
+  $('draw').setAttribute('aria-pressed', String(on));
+  $('prompt').placeholder = on ? 'What to draw' : 'Ask anything';
+}
+
+function showAbilities() {
+  $('attach').hidden = !looks();
+  $('draw').hidden = !chosen()?.output_modalities?.includes('image');
+  if ($('draw').hidden) setDraws(false);
 }
 
 /* ---- answers ---- */
 
 function requestOf(conversation) {
-  const messages = conversation.messages.slice(0, -1).filter((m) => m.content).map((m) => ({ role: m.role, content: contentOf(m) }));
+  const messages = conversation.messages.slice(0, -1).filter((m) => m.content && !m.draws).map((m) => ({ role: m.role, content: contentOf(m) }));
   if (settings.system) messages.unshift({ role: 'system', content: settings.system });
   const request = { model: $('model').value, messages, stream: true, stream_options: { include_usage: true } };
   if (settings.temperature !== '') request.temperature = Number(settings.temperature);
@@ -176,7 +194,7 @@ class Meter {
 
 /** The cost by the model's price, where the server tells one: per million tokens. */
 function costOf(usage) {
-  const price = models.find((m) => m.id === $('model').value)?.pricing;
+  const price = chosen()?.pricing;
   if (!price || !usage) return {};
   const hit = usage.prompt_cache_hit_tokens ?? 0;
   const cost = (hit * price.input_cache_hit + (usage.prompt_tokens - hit) * price.input + usage.completion_tokens * price.output) / 1e6;
@@ -206,9 +224,17 @@ async function receive(message, view, abort) {
   }
 }
 
+/** A picture in the place of an answer. What was drawn is no part of what the model is asked later. */
+async function receiveDrawing(message, prompt, abort) {
+  const { pictures, usage } = await draw({ model: $('model').value, prompt }, settings.key, abort.signal);
+  message.drawn = pictures;
+  message.stats = { tokens: usage.output_tokens, ...costOf({ prompt_tokens: usage.input_tokens, completion_tokens: usage.output_tokens }) };
+}
+
 /** Answers the last message of the conversation. */
 async function answer(conversation) {
-  const message = { role: 'assistant', content: '', reasoning: '' };
+  const asked = conversation.messages.at(-1);
+  const message = { role: 'assistant', content: '', reasoning: '', ...(asked.draws ? { draws: true } : {}) };
   conversation.messages.push(message);
   const abort = new AbortController();
   running = { abort, conversation };
@@ -218,8 +244,8 @@ async function answer(conversation) {
   view.update(true);
   say('The answer begins.');
   try {
-    await receive(message, view, abort);
-    say('The answer is complete.');
+    await (asked.draws ? receiveDrawing(message, asked.content, abort) : receive(message, view, abort));
+    say(asked.draws ? 'The picture is drawn.' : 'The answer is complete.');
   } catch (why) {
     if (why.name === 'AbortError') message.stats = { ...message.stats, finish: 'stopped' };
     else message.failed = explain(why);
@@ -233,11 +259,11 @@ async function answer(conversation) {
   showList();
 }
 
-async function send(text, pictures) {
+async function send(text, { pictures, draws: drawn }) {
   if (running || !text.trim()) return;
   if (!current) current = store.create();
   current.title ||= text.trim().slice(0, 60);
-  current.messages.push({ role: 'user', content: text, ...(pictures?.length ? { pictures } : {}) });
+  current.messages.push({ role: 'user', content: text, ...(pictures?.length ? { pictures } : {}), ...(drawn ? { draws: true } : {}) });
   store.save(); // kept from here on, whatever happens to the answer
   showList();
   await answer(current);
@@ -245,9 +271,9 @@ async function send(text, pictures) {
 
 async function resend(index, text) {
   if (running) return;
-  const { pictures } = current.messages[index];
+  const before = current.messages[index];
   current.messages.length = index;
-  await send(text, pictures);
+  await send(text, before);
 }
 
 async function answerAgain(index) {
@@ -282,7 +308,7 @@ function submit() {
   if (running || !text.trim()) return;
   $('prompt').value = '';
   fit();
-  send(text, attached.take());
+  send(text, draws() ? { draws: true } : { pictures: attached.take() });
 }
 
 function fit() {
@@ -330,7 +356,8 @@ function wire() {
     store.removeAll();
     open(null);
   });
-  $('model').addEventListener('change', () => { settings.model = $('model').value; store.saveSettings(); $('attach').hidden = !looks(); });
+  $('model').addEventListener('change', () => { settings.model = $('model').value; store.saveSettings(); showAbilities(); });
+  $('draw').addEventListener('click', () => { setDraws(!draws()); $('prompt').focus(); });
 }
 
 applyTheme();

@@ -17,7 +17,7 @@ export function saveSettings() {
   localStorage.setItem(SETTINGS, JSON.stringify(settings));
 }
 
-/** [{id, title, messages: [{role, content, pictures, reasoning, stats, failed}]}], the newest first. */
+/** [{id, title, messages: [{role, content, pictures, draws, drawn, reasoning, stats, failed}]}], the newest first. */
 export let conversations = read(CONVERSATIONS, []);
 
 /** Saves; where the browser's room is used up, the oldest conversations go. Returns false when some had to. */

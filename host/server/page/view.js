@@ -49,8 +49,9 @@ export class MessageView {
     else {
       this.details.hidden = !m.reasoning;
       if (this.reasoning.textContent !== m.reasoning) this.reasoning.textContent = m.reasoning ?? '';
+      if (m.draws) this.body.replaceChildren(...(m.drawn ?? []).map((url) => picture(url, 'Picture that was drawn')), streaming ? 'Drawing…' : '');
+      else render(this.body, m.content);
       this.summary.textContent = streaming && !m.content ? 'Thinking…' : `Reasoning${m.stats?.thought ? ` (${m.stats.thought.toFixed(1)} s)` : ''}`;
-      render(this.body, m.content);
     }
     this.tools.replaceChildren(...(streaming ? [] : this.buttons()));
     this.root.querySelector('.failed')?.remove();
@@ -60,7 +61,9 @@ export class MessageView {
   buttons() {
     const m = this.message;
     if (m.role === 'user') return [button('Edit', () => this.edit())];
-    const all = [button('Copy', () => navigator.clipboard.writeText(m.content), { ariaLabel: 'Copy answer' })];
+    const all = m.draws
+      ? (m.drawn ?? []).map((href) => element('a', { href, download: 'drawing.png', textContent: 'Save' }))
+      : [button('Copy', () => navigator.clipboard.writeText(m.content), { ariaLabel: 'Copy answer' })];
     if (this.actions.isLast()) all.push(button('Regenerate', this.actions.regenerate));
     if (m.stats) all.push(element('span', { className: 'stats', textContent: statistics(m.stats) }));
     return all;
