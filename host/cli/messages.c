@@ -40,13 +40,18 @@ fathom_status cli_open_picture(fathom_engine *engine, const char *path, fathom_p
     return status;
 }
 
+static bool is_picture(const json_t *part) {
+    const char *type = json_string_value(json_object_get(part, "type"));
+    return type && !strcmp(type, "image");
+}
+
 /* The picture parts of all messages, in order: a new array of views. */
 static json_t *picture_parts(const json_t *messages) {
-    json_t *all = json_array(), *message, *part;
-    size_t i, k;
-    json_array_foreach(messages, i, message) json_array_foreach(json_object_get(message, "content"), k, part) {
-        const char *type = json_string_value(json_object_get(part, "type"));
-        if (type && !strcmp(type, "image")) json_array_append(all, part);
+    json_t *all = json_array();
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *content = json_object_get(json_array_get(messages, i), "content");
+        for (size_t k = 0; k < json_array_size(content); k++)
+            if (is_picture(json_array_get(content, k))) json_array_append(all, json_array_get(content, k));
     }
     return all;
 }
