@@ -2,6 +2,7 @@
  * that its model_name stands for, or transformers' classes. */
 #include "host/vision/config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -128,11 +129,28 @@ static fa_status read_triple(const json_t *o, const char *key, double min, doubl
     return FA_OK;
 }
 
+/* What the preprocessing leaves open has one supported value; without normalising, pixels stay in 0 .. 1. */
+static fa_status check_preprocessing(const json_t *o, bool *normalise, const char *file, fa_error *e) {
+    enum { BICUBIC = 3 }; /* of Pillow */
+    int64_t resample = BICUBIC;
+    double factor = 1.0 / 255;
+    fa_status s = fa_json_int(o, "resample", 0, 100, BICUBIC, &resample, file, e);
+    if (!s) s = fa_json_double(o, "rescale_factor", 0, 1e9, factor, &factor, file, e);
+    if (!s) s = fa_json_bool(o, "do_normalize", true, normalise, file, e);
+    if (!s && resample != BICUBIC)
+        s = fa_fail(e, FA_EUNSUPPORTED, "%s: resample: %d is not supported (only 3, bicubic)", file, (int)resample);
+    if (!s && fabs(factor * 255 - 1) > 1e-6)
+        s = fa_fail(e, FA_EUNSUPPORTED, "%s: rescale_factor: %g is not supported (only 1/255)", file, factor);
+    return s;
+}
+
 static fa_status read_preprocessing(fa_vision_config *c, const json_t *o, const char *file, fa_error *e) {
     double background[3] = {127, 127, 127}, mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.5, 0.5, 0.5};
     int32_t size = c->image_size;
-    fa_status s = FA_OK;
-    if (json_is_integer(json_object_get(o, "image_size"))) s = read_int(o, "image_size", 4096, size, &size, file, e);
+    bool normalise = true;
+    fa_status s = check_preprocessing(o, &normalise, file, e);
+    if (!s && json_is_integer(json_object_get(o, "image_size")))
+        s = read_int(o, "image_size", 4096, size, &size, file, e);
     if (!s && size != c->image_size)
         s = fa_fail(e, FA_EFORMAT, "%s: image_size: %d, but the tower takes %d", file, size, c->image_size);
     if (!s) s = read_int(o, "min_size", c->image_size, c->image_size < 14 ? 1 : 14, &c->min_size, file, e);
@@ -141,8 +159,8 @@ static fa_status read_preprocessing(fa_vision_config *c, const json_t *o, const 
     if (!s) s = read_triple(o, "image_std", 1e-3, 1e3, std, file, e);
     for (int i = 0; i < 3; i++) {
         c->background[i] = (uint8_t)background[i];
-        c->mean[i] = (float)mean[i];
-        c->std[i] = (float)std[i];
+        c->mean[i] = normalise ? (float)mean[i] : 0;
+        c->std[i] = normalise ? (float)std[i] : 1;
     }
     return s;
 }

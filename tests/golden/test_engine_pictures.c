@@ -1,8 +1,10 @@
 /* Pictures in prompts: the golden answers of Janus-Pro in both layouts and on every backend; two pictures never share cached positions, one shown
  * again is not looked at again; who waits for a picture keeps nobody. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/backend/board/board.h"
 #include "host/engine/internal.h"
@@ -316,6 +318,30 @@ static void faults_of_a_board_change_no_answer(void *arg) {
     golden_close(&g);
 }
 
+/* With nothing but PyTorch's checkpoint in the folder. */
+static void a_checkpoint_answers_alike(void *arg) {
+    (void)arg;
+    static const char *const files[] = {"config.json", "preprocessor_config.json", "pytorch_model.bin",
+                                        "tokenizer.json", "tokenizer_config.json"};
+    golden g;
+    fathom_error e = {0};
+    golden_open(&g, "janus-pro-tiny");
+    char *dir = check_scratch();
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char from[PATH_MAX], real[PATH_MAX], to[PATH_MAX];
+        snprintf(from, sizeof from, "%s/%s", g.dir, files[i]);
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        CHECK(realpath(from, real) && symlink(real, to) == 0, "%s", to);
+    }
+    fathom_engine *engine;
+    CHECK(fathom_engine_open(&engine, &(fathom_options){.model = dir, .context = 200}, &e) == FATHOM_OK, "%s", e.text);
+    ask_about(&g, engine, 1, "tall");
+    fathom_engine_close(engine);
+    check_remove(dir);
+    free(dir);
+    golden_close(&g);
+}
+
 static void answers_of_fp8_are_the_same_everywhere(void *arg) {
     (void)arg;
     golden g;
@@ -363,6 +389,7 @@ int main(int argc, char **argv) {
         {"wrong prompts are refused", wrong_prompts_are_refused, NULL},
         {"messages give the golden ids", messages_give_the_golden_ids, NULL},
         {"faults of a board change no answer", faults_of_a_board_change_no_answer, NULL},
+        {"answers of a checkpoint of PyTorch", a_checkpoint_answers_alike, NULL},
         {"answers of FP8 weights are the same everywhere", answers_of_fp8_are_the_same_everywhere, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);

@@ -191,6 +191,40 @@ static void wrong_configurations_are_named(void *arg) {
     free(dir);
 }
 
+/* Beside the golden config.json. */
+static void wrong_preprocessing_is_named(void *arg) {
+    (void)arg;
+    static const wrong table[] = {
+        {"{\"resample\": 2}", FA_EUNSUPPORTED, "resample: 2"},
+        {"{\"rescale_factor\": 1}", FA_EUNSUPPORTED, "rescale_factor: 1"},
+        {"{\"image_size\": 64}", FA_EFORMAT, "image_size: 64, but the tower takes 48"},
+        {"{\"image_mean\": [1, 2]}", FA_EFORMAT, "image_mean: expected three numbers"},
+        {"{\"image_std\": [1, 0, 1]}", FA_EFORMAT, "image_std"},
+        {"{\"min_size\": 49}", FA_EFORMAT, "min_size"},
+        {"[]", FA_EFORMAT, "expected an object"},
+    };
+    char *dir = check_scratch(), *golden_dir = check_golden("janus-pro-tiny"), *from = NULL;
+    size_t n;
+    fa_vision_config c;
+    bool has;
+    fa_error e = {0};
+    CHECK(asprintf(&from, "%s/config.json", golden_dir) > 0);
+    uint8_t *config = check_read(from, &n);
+    free(check_write(dir, "config.json", config, n));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        free(check_write(dir, "preprocessor_config.json", table[i].config, strlen(table[i].config)));
+        CHECK(fa_vision_config_load(&c, dir, &has, &e) == table[i].status && strstr(e.text, table[i].text) &&
+                  strstr(e.text, "preprocessor_config.json"),
+              "%zu: %s", i, e.text);
+    }
+    static const char plain[] = "{\"do_normalize\": false, \"size\": {\"height\": 48, \"width\": 48}}";
+    free(check_write(dir, "preprocessor_config.json", plain, sizeof plain - 1));
+    CHECK_OK(fa_vision_config_load(&c, dir, &has, &e), &e);
+    CHECK(c.mean[2] == 0 && c.std[2] == 1 && c.min_size == 14 && c.background[1] == 127);
+    check_remove(dir);
+    free(dir), free(golden_dir), free(from), free(config);
+}
+
 int main(int argc, char **argv) {
     static variant original = {"cpu", "janus-pro-tiny", NULL, 64}, cut = {"cpu", "janus-pro-tiny", NULL, 7},
                    checkpoint = {"cpu", "janus-pro-tiny", "pytorch_model.bin", 64},
@@ -209,6 +243,7 @@ int main(int argc, char **argv) {
         {"transformers' names on OpenCL", sees_as_transformers, &opencl_saved},
         {"models without eyes have none", models_without_eyes_have_none, NULL},
         {"wrong configurations are named", wrong_configurations_are_named, NULL},
+        {"wrong preprocessing is named", wrong_preprocessing_is_named, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
