@@ -16,7 +16,7 @@ module fp8_dot #(
     genvar i;
     generate
         for (i = 0; i < LANES; i = i + 1) begin : lane
-            wire given = i % 2 ? 1'b0 : odd[i|1];
+            wire given = i % 2 == 1 ? 1'b0 : odd[i|1];
             if (DSP) begin : dsp
                 fp8_product_dsp product (
                     .clk(clk),

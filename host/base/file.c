@@ -25,6 +25,7 @@ fa_status fa_map_open(fa_map *m, const char *path, fa_error *e) {
             s = fa_fail(e, FA_EIO, "%s: cannot map: %s", path, strerror(errno));
         else
             *m = (fa_map){p, (size_t)st.st_size};
+        if (m->data) madvise(p, m->bytes, MADV_HUGEPAGE); /* what is not cached yet is read and mapped 2 MB at a time */
     }
     close(fd);
     return s;
