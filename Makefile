@@ -17,7 +17,7 @@ quiet = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$(2))";)
 BUILD_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libnuma-dev libpcre2-dev libutf8proc-dev libedit-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libsodium-dev uuid-dev libexpat1-dev libseccomp-dev ocl-icd-opencl-dev opencl-headers libxrt-dev libpng-dev libjpeg62-turbo-dev libwebp-dev
 FETCH_PACKAGES := python3 python3-pip ca-certificates
 PLOT_PACKAGES  := gnuplot-nox
-TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl libopenmpi-dev openmpi-bin iproute2 python3-selenium chromium chromium-driver haproxy scdoc man-db bash-completion zsh pahole
+TEST_PACKAGES  := valgrind pocl-opencl-icd oclgrind verilator g++ yosys clang python3 python3-jsonschema python3-venv python3-pip curl openssl libopenmpi-dev openmpi-bin iproute2 python3-selenium chromium chromium-driver qemu-system-x86 haproxy scdoc man-db bash-completion zsh pahole
 PACKAGE_PACKAGES := debhelper fakeroot lintian scdoc
 LINT_PACKAGES  := clang-format clang-tidy cppcheck verilator clang python3
 
@@ -50,7 +50,7 @@ HELPERS   += $(if $(MPI_LIBS),$(BUILD)/fathom-rank)
 RANK_SRC  := $(wildcard host/cluster/rank/*.c)
 TLIB_SRC  := $(wildcard tests/lib/*.c)
 TEST_SRC  := $(wildcard tests/unit/*.c tests/conformance/*.c tests/golden/*.c tests/cli/*.c tests/fuzz/*.c tests/server/*.c tests/page/*.c \
-               tests/rtl/*.c tests/cluster/test_*.c)
+               tests/rtl/*.c tests/cluster/test_*.c tests/numa/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 
 object    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -215,6 +215,7 @@ $(BUILD)/tests/golden/test_opencl_faults: | $(BUILD)/tests/layers/opencl_faults.
 
 # ---- set-up, then the real work in a second make that sees what was installed
 SMOLLM2 := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fathom/SmolLM2-135M-Instruct.Q4_1.gguf
+KERNEL  := $(dir $(SMOLLM2))vmlinuz-cloud
 FETCH   := $(if $(wildcard $(SMOLLM2)),,$(FETCH_PACKAGES))
 AGAIN    = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -253,8 +254,9 @@ $(BUILD)/clients/installed: tests/clients/requirements.txt
 check: all tests ## the tests without the set-up
 	@$(MAKE) --no-print-directory $(BUILD)/clients/installed || { rm -rf $(BUILD)/clients; echo "the clients could not be installed: their test is skipped"; }
 	@models/fetch-smollm2.sh "$(SMOLLM2)" || echo "SmolLM2 could not be fetched: the tests that need it are skipped"
+	@tests/numa/fetch-kernel.sh "$(KERNEL)" || echo "A kernel could not be fetched: the tests in guests are skipped"
 	@$(if $(LSAN_OPTIONS),LSAN_OPTIONS=$(LSAN_OPTIONS)) FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_SANITIZE="$(SANITIZE)" \
-	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" FATHOM_CLIENTS=$(CLIENTS) tests/run.sh "$(T)" $(TESTS)
+	  FATHOM_SMOLLM2="$$(find "$(SMOLLM2)" 2>/dev/null)" FATHOM_KERNEL="$(KERNEL)" FATHOM_CLIENTS=$(CLIENTS) tests/run.sh "$(T)" $(TESTS)
 
 .PHONY: test-rtl
 test-rtl: ## only the Verilog of hls/rtl: equal to the C, and as large as counts.h says
@@ -314,6 +316,8 @@ fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that do harm, TIME=60 seconds long: 
 .PHONY: valgrind
 valgrind: ## look for leaks in `fathom run`
 	@$(MAKE) --no-print-directory test T=valgrind
+
+$(BUILD)/tests/numa/test_guests: | $(BUILD)/tests/numa/test_numa
 
 $(BUILD)/validate-sim: $(call object,$(wildcard sim/validation/*.c)) $(BUILD)/libfathom.a
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
