@@ -27,7 +27,10 @@ enum { OPTION_SEED = 0x4001, OPTION_GUIDANCE, OPTION_TEMPERATURE, OPTION_TOP_K, 
 static void check_settings(const settings *s, struct argp_state *state) {
     if (!s->prompt && isatty(STDIN_FILENO))
         argp_error(state, "no prompt: say what to draw, as an argument or on standard input");
-    if (!s->out) argp_error(state, "no file: -o FILE says where the picture goes");
+    if (!s->out) {
+        argp_error(state, "no file: -o FILE says where the picture goes");
+        return;
+    }
     if (strcmp(s->out, "-")) return;
     if (s->pictures > 1) argp_error(state, "-o -: standard output takes one picture, not %d", s->pictures);
     if (isatty(STDOUT_FILENO)) argp_error(state, "-o -: a picture is nothing for a terminal");

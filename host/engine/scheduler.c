@@ -277,12 +277,13 @@ static void finish_turn(fathom_engine *g, fa_turn *turn) {
     const float *logits = g->batch.logits + (int64_t)last * g->setup.config.vocab;
     bool whole = fa_session_waiting(s) == turn->rows - turn->drafts;
     fa_error e = {0};
-    if (fa_score_take(g, turn, &e))
+    bool answers = whole && !s->sampling.prompt_only;
+    fa_status st = fa_score_take(g, turn, &e);
+    if (!st && !answers) st = fa_logits_check(logits, g->setup.config.vocab, &e);
+    if (st)
         fa_session_fail(s, &e);
-    else if (whole && !s->sampling.prompt_only)
+    else if (answers)
         take_tokens(g, turn);
-    else if (fa_logits_check(logits, g->setup.config.vocab, &e))
-        fa_session_fail(s, &e);
     else
         turn->kept = turn->rows;
     if (!whole || !s->sampling.prompt_only || !turn->kept) return;

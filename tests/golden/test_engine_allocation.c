@@ -97,6 +97,44 @@ static void a_step_takes_no_memory(void *arg) {
     free(path);
 }
 
+/* Codes and layers of a drawing, one begun before, whose decoder's room stays. */
+static void a_drawing_takes_no_memory(void *unused) {
+    (void)unused;
+    if (!counting) check_skip("the sanitizer has its own allocator");
+    char *path = check_golden("janus-pro-tiny");
+    const fathom_options o = {.model = path, .threads = 2, .sessions = 2, .context = 200};
+    const fathom_sampling p = {.temperature = 1};
+    static const char prompt[] = "A red circle";
+    fathom_engine *g;
+    fathom_session *s[2];
+    fathom_error e = {0};
+    fathom_token t;
+    int32_t *ids;
+    size_t n;
+    CHECK(fathom_engine_open(&g, &o, &e) == FATHOM_OK, "%s", e.text);
+    CHECK(fathom_encode_drawing(g, prompt, strlen(prompt), &ids, &n, &e) == FATHOM_OK, "%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        CHECK(fathom_session_open(g, 1, &s[i], &e) == FATHOM_OK, "%s", e.text);
+        CHECK(fathom_session_draw(s[i], ids, n, &p, 5, &e) == FATHOM_OK, "%s", e.text);
+    }
+    CHECK(fathom_engine_step(g, NULL, &e) == FATHOM_OK, "%s", e.text); /* the threads start here */
+    long before = calls;
+    fathom_status st = FATHOM_OK;
+    for (int busy = 1; busy && !st;) {
+        st = fathom_engine_step(g, &busy, &e);
+        for (int i = 0; i < 2; i++)
+            while (fathom_session_next(s[i], &t)) continue;
+    }
+    long taken = calls - before;
+    CHECK(taken == 0 && !st, "%ld calls of the allocator", taken);
+    const uint8_t *rgb;
+    int32_t side;
+    for (int i = 0; i < 2; i++) CHECK(fathom_session_drawn(s[i], &rgb, &side), "%s", fathom_session_error(s[i]));
+    fathom_free(ids);
+    fathom_engine_close(g);
+    free(path);
+}
+
 static setting mla = {"deepseek-v3-tiny-fp8", "w8a8", 2, 0}, gqa = {"deepseek-llm-tiny", "w8a16", 1, 0},
                drafting = {"deepseek-v3-tiny-mtp", "w8a16", 1, 3}, repeating = {"deepseek-llm-tiny", "w8a16", 1, 3};
 
@@ -104,6 +142,7 @@ static const check_case cases[] = {
     {"a step takes no memory: MLA, experts, w8a8, 2 threads", a_step_takes_no_memory, &mla},
     {"a step takes no memory: GQA, w8a16, 1 thread", a_step_takes_no_memory, &gqa},
     {"a step takes no memory: drafts of the MTP layer", a_step_takes_no_memory, &drafting},
+    {"a step takes no memory: two drawings", a_drawing_takes_no_memory, NULL},
     {"a step takes no memory: drafts by what repeats", a_step_takes_no_memory, &repeating},
 };
 

@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/engine/engine.h"
+#include "host/backend/board/board.h"
+#include "host/engine/internal.h"
+#include "quant/quantise.h"
+#include "sim/device/sim.h"
 #include "tests/lib/check.h"
+#include "tests/lib/files.h"
 #include "tests/lib/golden_engine.h"
 #include "tests/lib/golden_model.h"
 
@@ -275,6 +279,83 @@ static void refused(void *unused) {
     golden_close(&w.g);
 }
 
+/* The language model in FP8, as `fathom quantize` writes it. */
+static void fp8_is_the_same_everywhere(void *unused) {
+    (void)unused;
+    static const char *const backends[] = {"reference", "cpu", "opencl", "sim"};
+    gold w;
+    fa_error e = {0};
+    picture first, p;
+    char *dir = check_scratch(), *out = NULL;
+    gold_open(&w);
+    CHECK(asprintf(&out, "%s/fp8", dir) > 0);
+    CHECK_OK(fa_quantise(&(fa_quantise_options){.source = w.g.dir, .destination = out}, &e), &e);
+    for (int i = 0; i < 4; i++) {
+        fathom_engine *g;
+        const fathom_options o = {.model = out, .backend = backends[i], .context = 200, .numerics = "w8a8"};
+        fathom_status st = fathom_engine_open(&g, &o, (fathom_error *)&e);
+        if (st == FATHOM_EUNSUPPORTED && i == 2) continue; /* no OpenCL here */
+        CHECK(st == FATHOM_OK, "%s: %s", backends[i], e.text);
+        fathom_session *s = golden_session(g, 1);
+        begin(s, w.ids, (size_t)w.n, &warm);
+        draw_all(g, s, i ? &p : &first);
+        if (i) same_picture(backends[i], &p, &first);
+        fathom_engine_close(g);
+    }
+    check_remove(dir);
+    free(out), free(dir);
+    golden_close(&w.g);
+}
+
+/* Draws; true when the picture is `want`, false when the drawing ended with an error. */
+static bool draws_right(fathom_engine *g, const gold *w, const picture *want) {
+    fathom_session *s = golden_session(g, 1);
+    fathom_error e = {0};
+    picture p = {0};
+    begin(s, w->ids, (size_t)w->n, &warm);
+    for (int busy = 1; busy; take(s, &p))
+        if (fathom_engine_step(g, &busy, &e)) break;
+    bool whole = fathom_session_finish(s) == FATHOM_STOP;
+    if (whole) finish(s, &p);
+    if (whole) same_picture("after a fault", &p, want);
+    fathom_session_close(s);
+    return whole;
+}
+
+enum { FAULTS = 15 };
+
+/* A board that fails anywhere in a drawing, among codes or among layers. */
+static void faults_of_a_board(void *unused) {
+    (void)unused;
+    static const variant board = {"sim", "janus-pro-tiny", 2, 2, 0};
+    gold w;
+    picture want;
+    fa_error e;
+    fathom_device before, after;
+    gold_open(&w);
+    draw_on(&w, &plain, &warm, &want);
+    fathom_engine *g = open_variant(&board);
+    fathom_engine_device(g, &before);
+    CHECK(draws_right(g, &w, &want));
+    fathom_engine_device(g, &after);
+    check_rng rng = {5};
+    for (int i = 0; i < FAULTS; i++) {
+        sim_fault_kind kind = (sim_fault_kind)(i % SIM_FAULT_KINDS);
+        bool launch = kind >= SIM_FAULT_HANG;
+        int64_t most = launch ? after.launches - before.launches : after.transfers - before.transfers;
+        sim_fault fault = {kind, (int64_t)(check_u64(&rng) % (uint64_t)most), check_u64(&rng)};
+        CHECK_OK(fa_sim_inject(fa_board_backend_device(g->backend), &fault, 1, &e), &e);
+        bool right = draws_right(g, &w, &want);
+        CHECK(fa_sim_faults_happened(fa_board_backend_device(g->backend)) == 1, "fault %d did not happen", i);
+        CHECK(right == (kind != SIM_FAULT_LOST), "fault %d of kind %d at %lld", i, (int)kind, (long long)fault.at);
+        if (right) continue;
+        fathom_engine_close(g);
+        g = open_variant(&board);
+    }
+    fathom_engine_close(g);
+    golden_close(&w.g);
+}
+
 int main(int argc, char **argv) {
     const check_case cases[] = {
         {"original files, cpu: the golden picture", golden_picture, &(variant){"cpu", "janus-pro-tiny", 2, 1, 0}},
@@ -292,6 +373,8 @@ int main(int argc, char **argv) {
         {"a seed draws the same on opencl", same_by_seed, &(variant){"opencl", "janus-pro-tiny", 2, 2, 0}},
         {"a seed draws the same on a simulated board", same_by_seed, &(variant){"sim", "janus-pro-tiny", 2, 2, 0}},
         {"a seed draws the same in the smallest steps", same_by_seed, &(variant){"cpu", "janus-pro-tiny", 2, 1, 2}},
+        {"a drawing of FP8 weights is the same everywhere", fp8_is_the_same_everywhere, NULL},
+        {"a board's fault in a drawing is made good, or ends it with an error", faults_of_a_board, NULL},
         {"two drawings and a text beside them are those of each alone", together, NULL},
         {"a cancelled drawing leaves nothing behind", cancelled, NULL},
         {"what cannot be drawn is an error with its reason", refused, NULL},
