@@ -22,6 +22,7 @@ typedef struct studio {
 typedef struct where {
     const char *folder, *backend;
     int threads;
+    const char *path; /* of another model than the golden folder */
 } where;
 
 static void studio_open(studio *s, const where *w) {
@@ -31,12 +32,13 @@ static void studio_open(studio *s, const where *w) {
     const fa_backend_options options = {.name = w->backend, .node = -1, .threads = w->threads};
     fa_status st = fa_backend_open(&backend, &options, &e);
     if (st) check_skip("%s", e.text);
-    CHECK_OK(fa_draw_open(&s->draw, 96, FA_W8A16, GOLDEN_MAX_IDS, &e), &e);
+    fa_numerics numerics = w->path ? FA_W8A8 : FA_W8A16;
+    CHECK_OK(fa_draw_open(&s->draw, 96, numerics, GOLDEN_MAX_IDS, &e), &e);
     const fa_model_guest guest = {.ctx = s->draw, .limits = fa_draw_limits, .weights = fa_draw_load};
-    char *path = check_golden(w->folder);
+    char *path = w->path ? strdup(w->path) : check_golden(w->folder);
     runner_open(&s->r, &(runner_options){.path = path,
                                          .given = backend,
-                                         .numerics = FA_W8A16,
+                                         .numerics = numerics,
                                          .sequences = 2,
                                          .positions = POSITIONS,
                                          .guest = &guest});
@@ -209,13 +211,76 @@ static float *pixels_of(const where *w, int64_t *n) {
 
 static void same_bits(void *backend) {
     int64_t n, m;
-    float *want = pixels_of(&(where){"janus-pro-tiny", "reference", 1}, &n);
+    float *want = pixels_of(&(where){"janus-pro-tiny", "reference", 1, NULL}, &n);
     for (int threads = 1; threads <= 3; threads += 2) {
-        float *found = pixels_of(&(where){"janus-pro-tiny-hf", backend, threads}, &m);
+        float *found = pixels_of(&(where){"janus-pro-tiny-hf", backend, threads, NULL}, &m);
         CHECK(n == m && !memcmp(found, want, (size_t)n * sizeof *want), "%d threads", threads);
         free(found);
     }
     free(want);
+}
+
+/* Makes a weight [rows, cols ...] FP8 with a scale for each block: the room for two more specs is taken by the caller. */
+static void make_fp8(model_copy *c, const char *name, check_rng *rng, void *to_free[2]) {
+    fa_tensor_spec *s = model_copy_tensor(c, name);
+    int64_t n = model_copy_elements(s), rows = s->shape[0], cols = n / rows;
+    int64_t blocks[2] = {(rows + 127) / 128, (cols + 127) / 128};
+    uint8_t *codes = to_free[0] = must_alloc((size_t)n);
+    float *scales = to_free[1] = must_alloc((size_t)(blocks[0] * blocks[1]) * sizeof *scales);
+    char *full = NULL;
+    for (int64_t i = 0; i < n; i++) codes[i] = (uint8_t)(check_u64(rng) & 0xb7); /* finite, below 2 */
+    for (int64_t i = 0; i < blocks[0] * blocks[1]; i++) scales[i] = 0.02f + 0.02f * (float)check_uniform(rng);
+    s->type = FA_F8_E4M3;
+    s->data = codes;
+    CHECK(asprintf(&full, "%s_scale_inv", name) > 0);
+    c->specs[c->n++] = (fa_tensor_spec){
+        .name = full, .type = FA_F32, .n_dims = 2, .shape = {blocks[0], blocks[1], 1, 1}, .data = scales};
+}
+
+/* Logits of two hidden states and rows of three codes. */
+static void heads_of(const where *w, float *logits, float *rows) {
+    studio s;
+    fa_error e;
+    float hidden[2 * 96];
+    check_rng rng = {3};
+    for (int i = 0; i < 2 * 96; i++) hidden[i] = check_normal(&rng);
+    studio_open(&s, w);
+    CHECK_OK(fa_draw_logits(s.draw, hidden, 2, logits, &e), &e);
+    CHECK_OK(fa_draw_embed(s.draw, (const int32_t[]){95, 0, 7}, 3, rows, &e), &e);
+    studio_close(&s);
+}
+
+static void fp8_weights(void *unused) {
+    (void)unused;
+    static const char *const names[] = {
+        "gen_vision_model.decoder.conv_in.weight", "gen_vision_model.decoder.conv_blocks.0.res.0.conv1.weight",
+        "gen_vision_model.decoder.mid.1.q.weight", "gen_aligner.layers.2.weight", "gen_head.vision_head.weight"};
+    static const char *const backends[] = {"reference", "cpu", "opencl", "sim"};
+    enum { NAMES = sizeof names / sizeof *names };
+    model_copy c;
+    check_rng rng = {1};
+    void *to_free[NAMES][2];
+    float *pixels[4] = {0}, logits[4][2 * 96], rows[4][3 * 96];
+    int64_t n = 0;
+    model_copy_open(&c, "janus-pro-tiny");
+    c.specs = realloc(c.specs, (size_t)(c.n + NAMES) * sizeof *c.specs);
+    for (int i = 0; i < NAMES; i++) make_fp8(&c, names[i], &rng, to_free[i]);
+    model_copy_save(&c);
+    for (int i = 0; i < 4; i++) {
+        fa_backend *probe;
+        fa_error e;
+        if (fa_backend_open(&probe, &(fa_backend_options){.name = backends[i], .node = -1}, &e)) continue;
+        probe->close(probe);
+        const where w = {"", backends[i], 2, c.scratch};
+        pixels[i] = pixels_of(&w, &n);
+        heads_of(&w, logits[i], rows[i]);
+        CHECK(!memcmp(pixels[i], pixels[0], (size_t)n * sizeof(float)), "%s: other pixels", backends[i]);
+        CHECK(!memcmp(logits[i], logits[0], sizeof *logits), "%s: other logits", backends[i]);
+        CHECK(!memcmp(rows[i], rows[0], sizeof *rows), "%s: other rows", backends[i]);
+    }
+    for (int i = 0; i < NAMES; i++) free(to_free[i][0]), free(to_free[i][1]), free((char *)c.specs[c.n - 1 - i].name);
+    for (int i = 0; i < 4; i++) free(pixels[i]);
+    model_copy_close(&c);
 }
 
 static void bad_codes(void *arg) {
@@ -266,9 +331,9 @@ static void damaged(void *arg) {
 
 #define VQ "gen_vision_model."
 
-#define ON(folder, backend) \
-    &(where) {              \
-        folder, backend, 2  \
+#define ON(folder, backend)      \
+    &(where) {                   \
+        folder, backend, 2, NULL \
     }
 
 int main(int argc, char **argv) {
@@ -289,6 +354,7 @@ int main(int argc, char **argv) {
         {"cpu: pixels have the reference's bits on any number of threads", same_bits, "cpu"},
         {"opencl: pixels have the reference's bits", same_bits, "opencl"},
         {"sim: pixels have the reference's bits", same_bits, "sim"},
+        {"FP8 kernels, aligner and head give the reference's bits everywhere", fp8_weights, NULL},
         {"codes and grids that cannot be are errors", bad_codes, ON("janus-pro-tiny", "cpu")},
         {"a missing kernel is named", damaged,
          &(damage){VQ "decoder.conv_blocks.1.res.1.conv2.weight", 0, FA_EFORMAT, "res.1.conv2.weight: missing"}},
