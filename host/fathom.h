@@ -55,28 +55,21 @@ typedef struct fathom_picture fathom_picture;
 
 /* Zeroed with only `model` set is good. Texts are borrowed during fathom_engine_open. */
 typedef struct fathom_options {
-    const char *model;     /* folder, .safetensors with config.json beside it, or .gguf */
-    const char *backend;   /* "auto" (NULL), "cpu", "reference", "sim" (a simulated board), "sim:u280", "xrt:emu" */
-    const char *board;     /* of "sim", "xrt": a name that `fathom boards` lists, or a .board file; NULL: "u55c" */
-    const char *placement; /* a file that spreads the model over several boards (`fathom plan --emit`) */
-    const char *xclbin;    /* of a card ("xrt:0000:3b:00.1"): its image */
-    const char *numerics;  /* "auto" (NULL), "w8a8", "w8a16" */
-    const char *cache;     /* "auto" (NULL): "f32"; "bf16" and "fp8" are smaller and round what they keep */
-    int threads;           /* 0: all CPUs */
-    int32_t context;       /* positions of one sequence; 0: the model's own, at most 8192 */
-    int32_t sessions;      /* open at once; 0: 1 */
-    int64_t cache_bytes;   /* of the page pool; 0: sessions * context */
-    int32_t step_rows;     /* rows of one step, at least `sessions`; 0: 256 */
-    bool logits_all;       /* fathom_logits may ask for every position */
-    int32_t score_rows;    /* rows of one step that may give log-probabilities of prompts; 0: 32 */
-    bool timeline;         /* keep what fathom_engine_timeline writes */
-    /* Several processes (ranks) run the model together, started by mpirun (docs/cluster.md). NULL: one process. "expert": they divide the
-     * routed experts and the rows of a step; "pipeline": the layers; "both", "both:STAGES": both. */
-    const char *cluster;
-    int32_t ranks;               /* 0: 2 */
-    const char *cluster_launch;  /* what starts them, up to -n RANKS; NULL: mpirun on this machine */
-    int32_t cluster_deadline_ms; /* how long a step may take before a rank counts as lost; 0: 60000 */
-    bool mtp;                    /* also load the multi-token-prediction layer, where the model has one */
+    const char *model;    /* folder, .safetensors with config.json beside it, or .gguf */
+    const char *backend;  /* "auto" (NULL), "cpu", "reference", "sim" (a simulated board), "sim:u280", "xrt:emu" */
+    const char *board;    /* of "sim", "xrt": a name that `fathom boards` lists, or a .board file; NULL: "u55c" */
+    const char *xclbin;   /* of a card ("xrt:0000:3b:00.1"): its image */
+    const char *numerics; /* "auto" (NULL), "w8a8", "w8a16" */
+    const char *cache;    /* "auto" (NULL): "f32"; "bf16" and "fp8" are smaller and round what they keep */
+    int threads;          /* 0: all CPUs */
+    int32_t context;      /* positions of one sequence; 0: the model's own, at most 8192 */
+    int32_t sessions;     /* open at once; 0: 1 */
+    int64_t cache_bytes;  /* of the page pool; 0: sessions * context */
+    int32_t step_rows;    /* rows of one step, at least `sessions`; 0: 256 */
+    bool logits_all;      /* fathom_logits may ask for every position */
+    int32_t score_rows;   /* rows of one step that may give log-probabilities of prompts; 0: 32 */
+    bool timeline;        /* keep what fathom_engine_timeline writes */
+    bool mtp;             /* also load the multi-token-prediction layer, where the model has one */
     int32_t drafts; /* tokens guessed ahead in one step, 0 .. FATHOM_MOST_DRAFTS; 0: none. By the multi-token-prediction
                            * layer when it is loaded, else from what the text repeats. Never changes an answer. */
     /* A file that `fathom trace` wrote: a device with too little memory for the model holds the experts that it visits most. NULL: all
@@ -85,6 +78,13 @@ typedef struct fathom_options {
     /* Called by fathom_engine_open in its own thread while the weights are taken: bytes so far, bytes in all. NULL: not. */
     void (*progress)(void *ctx, int64_t done, int64_t total);
     void *progress_ctx;
+    /* Several processes (ranks) run the model together, started by mpirun (docs/cluster.md). NULL: one process. "expert": they divide the
+     * routed experts and the rows of a step; "pipeline": the layers; "both", "both:STAGES": both. */
+    const char *cluster;
+    int32_t ranks;               /* 0: 2 */
+    const char *cluster_launch;  /* what starts them, up to -n RANKS; NULL: mpirun on this machine */
+    int32_t cluster_deadline_ms; /* how long a step may take before a rank counts as lost; 0: 60000 */
+    const char *placement;       /* a file that spreads the model over several boards (`fathom plan --emit`) */
 } fathom_options;
 
 /* FATHOM_ENOMEM names the sum, before it is taken, when cache and tables exceed this machine's memory. */

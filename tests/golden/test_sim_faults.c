@@ -3,10 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boards/placement.h"
 #include "host/backend/board/board.h"
+#include "host/backend/placed/placed.h"
 #include "host/engine/internal.h"
+#include "host/model/shape.h"
 #include "sim/device/sim.h"
 #include "tests/lib/check.h"
+#include "tests/lib/files.h"
 #include "tests/lib/golden_model.h"
 
 enum { FAULTS = 100, PROMPT = 20, ANSWER = 6, VOCAB = 1040 };
@@ -19,18 +23,27 @@ typedef struct answer {
     float logprobs[ANSWER];
 } answer;
 
-static fathom_engine *open_engine(const char *backend) {
+static fathom_engine *open_placed(const char *backend, const char *placement) {
     fathom_engine *g;
     fathom_error e;
     char *dir = check_golden(folder);
-    fathom_options o = {
-        .model = dir, .backend = backend, .context = 128, .logits_all = true, .sessions = 2, .threads = 2};
+    fathom_options o = {.model = dir,
+                        .backend = backend,
+                        .context = 128,
+                        .logits_all = true,
+                        .sessions = 2,
+                        .threads = 2,
+                        .placement = placement};
     CHECK_OK(fathom_engine_open(&g, &o, &e), &e);
     free(dir);
     fathom_info info;
     fathom_engine_info(g, &info);
     CHECK(info.vocabulary == VOCAB, "a vocabulary of %d", info.vocabulary);
     return g;
+}
+
+static fathom_engine *open_engine(const char *backend) {
+    return open_placed(backend, NULL);
 }
 
 /* An answer to `ids`, which begins in the cache and goes on; then the logits. */
@@ -188,6 +201,60 @@ static void weights_arrive_whole(void *arg) {
     golden_close(&gold);
 }
 
+/* Layers in turn on two boards, each expert on one of them; malloc'd, in `scratch`. */
+static char *two_boards(const char *scratch) {
+    fa_config c;
+    fa_board_placement p;
+    fa_error e;
+    char *dir = check_golden(folder), *path = check_write(scratch, "p.json", "", 0);
+    CHECK_OK(fa_config_load(&c, dir, &e), &e);
+    CHECK_OK(fa_board_placement_make(&p, 2, c.layers + c.mtp_layers, c.experts, &e), &e);
+    p.shape = fa_config_shape(&c);
+    for (int i = 0; i < p.layers; i++) p.layer[i] = i % 2;
+    for (int i = 0; i < p.layers * p.experts; i++) p.expert[i] = 1u << i % 2;
+    CHECK_OK(fa_board_placement_write(&p, path, &e), &e);
+    fa_board_placement_free(&p);
+    free(dir);
+    return path;
+}
+
+/* One of two boards fails; both go on, or both end with an error that names a board. */
+static void one_of_two_boards_fails(void *arg) {
+    (void)arg;
+    golden gold;
+    golden_open(&gold, folder);
+    const int32_t *ids = gold.prompts[2].ids;
+    answer *want = must_alloc(sizeof *want), *found = must_alloc(sizeof *found);
+    fathom_error e;
+    char *scratch = check_scratch(), *path = two_boards(scratch);
+    fathom_engine *g = open_engine("cpu");
+    CHECK_OK(ask(g, ids, want, &e), &e);
+    fathom_engine_close(g);
+    g = open_placed("sim:v80", path);
+    check_rng rng = {77};
+    for (int i = 0; i < 4 * SIM_FAULT_KINDS; i++) {
+        sim_fault fault = {(sim_fault_kind)(i % SIM_FAULT_KINDS), (int64_t)(check_u64(&rng) % 40), check_u64(&rng)};
+        fa_device *d = fa_board_backend_device(fa_placed_board(g->backend, i / SIM_FAULT_KINDS % 2));
+        CHECK_OK(fa_sim_inject(d, &fault, 1, (fa_error *)&e), &e);
+        fathom_status st = ask(g, ids, found, &e);
+        CHECK(fa_sim_faults_happened(d) == 1, "fault %d at %lld did not happen", fault.kind, (long long)fault.at);
+        CHECK(st == (fault.kind == SIM_FAULT_LOST ? FATHOM_EDEVICE : FATHOM_OK), "fault %d at %lld: %s", fault.kind,
+              (long long)fault.at, e.text);
+        CHECK(st || !memcmp(found, want, sizeof *want), "fault %d at %lld: a wrong answer", fault.kind,
+              (long long)fault.at);
+        if (!st) continue;
+        fathom_engine_close(g);
+        g = open_placed("sim:v80", path);
+    }
+    fathom_engine_close(g);
+    check_remove(scratch);
+    free(scratch);
+    free(path);
+    free(want);
+    free(found);
+    golden_close(&gold);
+}
+
 int main(int argc, char **argv) {
     static const sim_fault_kind hang = SIM_FAULT_HANG, reset = SIM_FAULT_RESET, flip = SIM_FAULT_FLIP;
     static const check_case cases[] = {
@@ -197,6 +264,7 @@ int main(int argc, char **argv) {
         {"a board that always resets itself is given up", no_endless_retries, (void *)&reset},
         {"a link that never transfers right is given up", no_endless_retries, (void *)&flip},
         {"faults while weights are sent do not stay", weights_arrive_whole, NULL},
+        {"one of two placed boards fails, and the answer is right or an error", one_of_two_boards_fails, NULL},
     };
     return check_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

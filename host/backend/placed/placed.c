@@ -46,8 +46,10 @@ static fa_status recover(fa_backend *base, bool *memory_lost, fa_error *e) {
     *memory_lost = false;
     for (int32_t i = 0; i < p->n; i++) {
         placed_call c = {.run = run_recover};
+        if (!p->worker[i].failed) continue;
         fa_status s = placed_do(&p->worker[i], &c, e);
         if (s) return s;
+        p->worker[i].failed = false;
         *memory_lost |= c.memory_lost;
         if (p->worker[i].backend->lost) p->base.lost = p->worker[i].backend->lost;
     }

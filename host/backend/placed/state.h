@@ -40,6 +40,7 @@ typedef struct placed_worker {
     fa_backend *backend;
     int node;
     bool closing, started;
+    bool failed; /* a call ended with FA_EDEVICE, and the backend has not been recovered */
 } placed_worker;
 
 fa_status placed_worker_open(placed_worker *w, int node, fa_error *e);

@@ -58,6 +58,7 @@ fa_status placed_finish(placed_worker *w, placed_call *c, fa_error *e) {
     pthread_mutex_lock(&w->lock);
     while (c->busy) pthread_cond_wait(&w->changed, &w->lock);
     w->call = NULL;
+    w->failed |= c->status == FA_EDEVICE;
     pthread_mutex_unlock(&w->lock);
     if (c->status && e) *e = c->error;
     return c->status;
