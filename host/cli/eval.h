@@ -50,7 +50,7 @@ float eval_surprise(const float *logits, int32_t vocabulary, int32_t id, int32_t
 /* Judges a program that a model wrote, by running it. FA_EUNSUPPORTED where it cannot be run. */
 fa_status eval_code(const cli_question *q, const char *text, bool *right, fa_error *e);
 
-/* Log-probability of each choice behind the prompt, [n_choices]. The engine was opened with logits_all. */
+/* Log-probability of each choice behind the prompt, [n_choices]. */
 fa_status eval_choices(fathom_engine *engine, const cli_question *q, double *logprobs, fa_error *e);
 /* The first largest of logprobs, each divided by its choice's bytes where `by_length`. */
 size_t eval_choose(const cli_question *q, const double *logprobs, bool by_length);

@@ -50,20 +50,20 @@ static fa_status append(fathom_engine *engine, const cli_question *of, const cha
     return q->ids ? FA_OK : fa_fail(e, FA_ENOMEM, "memory ran out");
 }
 
-static fa_status score(fathom_engine *engine, const sequence *q, double *sum, fa_error *e) {
-    fathom_info info;
+/* The prompt's positions come from the cache but for the first choice. */
+static fa_status score(fathom_engine *engine, fathom_session *session, const sequence *q, double *sum, fa_error *e) {
     fathom_error found = {0};
-    int32_t best;
-    fathom_engine_info(engine, &info);
+    fathom_token token;
     if (q->prompt < 1 || q->prompt >= q->n) return fa_fail(e, FA_EFORMAT, "prompt and choice need a token each");
-    float *logits = malloc((q->n - 1) * (size_t)info.vocabulary * sizeof *logits);
-    if (!logits) return fa_fail(e, FA_ENOMEM, "memory for the logits of %zu tokens ran out", q->n);
-    fa_status s = passed_on(fathom_logits(engine, q->ids, q->n - 1, true, logits, &found), &found, e);
+    fathom_sampling sampling = {.score_from = (int32_t)q->prompt, .prompt_only = true};
+    fa_status s = passed_on(fathom_session_prompt(session, q->ids, q->n, &sampling, &found), &found, e);
     *sum = 0;
-    for (size_t i = q->prompt; i < q->n && !s; i++)
-        *sum -= (double)eval_surprise(logits + (i - 1) * (size_t)info.vocabulary, info.vocabulary, q->ids[i], &best);
-    free(logits);
-    return s;
+    while (!s && fathom_session_finish(session) == FATHOM_RUNNING) {
+        s = passed_on(fathom_engine_step(engine, NULL, &found), &found, e);
+        while (!s && fathom_session_scored(session, &token)) *sum += (double)token.logprob;
+    }
+    if (s || fathom_session_finish(session) != FATHOM_FAILED) return s;
+    return fa_fail(e, FA_ENUMERIC, "%s", fathom_session_error(session));
 }
 
 static const char *choice_at(const cli_question *q, size_t i) {
@@ -72,14 +72,17 @@ static const char *choice_at(const cli_question *q, size_t i) {
 
 fa_status eval_choices(fathom_engine *engine, const cli_question *q, double *logprobs, fa_error *e) {
     const char *text = cli_question_text(q, "text");
-    fa_status s = FA_OK;
+    fathom_session *session = NULL;
+    fathom_error found = {0};
+    fa_status s = passed_on(fathom_session_open(engine, 0, &session, &found), &found, e);
     for (size_t i = 0; i < q->n_choices && !s; i++) {
         sequence whole = {0};
         s = text ? join_texts(engine, text, choice_at(q, i), &whole, e) : append(engine, q, choice_at(q, i), &whole, e);
-        if (!s) s = score(engine, &whole, &logprobs[i], e);
+        if (!s) s = score(engine, session, &whole, &logprobs[i], e);
         if (!s) logprobs[i] = (double)(float)logprobs[i]; /* as a file of answers keeps it */
         free(whole.ids);                                  /* as fathom_free does */
     }
+    fathom_session_close(session);
     return s;
 }
 

@@ -225,12 +225,7 @@ int eval_tasks(const eval_settings *settings) {
     cli_questions q = {0};
     eval_marks marks[EVAL_MODES] = {0};
     int code = read_questions(&s, &q);
-    bool choices = false;
-    for (int64_t i = 0; i < q.n; i++) choices |= q.at[i].n_choices > 0;
-    for (int i = 0; i < s.n_modes && !code; i++) {
-        s.modes[i].options.logits_all = choices;
-        code = run(&s, &q, &s.modes[i], &marks[i]);
-    }
+    for (int i = 0; i < s.n_modes && !code; i++) code = run(&s, &q, &s.modes[i], &marks[i]);
     if (!code) eval_print(&s, &q, marks);
     for (int i = 0; i < EVAL_MODES; i++) free(marks[i].right), free(marks[i].formed);
     cli_questions_free(&q);

@@ -4,7 +4,7 @@
 
 #include "host/cli/plan_options.h"
 
-/* A group on the planned boards, with the energy at the meter. */
+/* A group on the planned boards, with the energy of boards and hosts. */
 typedef struct rollouts {
     double seconds;      /* of a group: its prompt once, then its share of a full batch */
     double tokens_per_s; /* written, in all, while prompts are read too */
