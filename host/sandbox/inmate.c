@@ -130,12 +130,12 @@ static _Noreturn void become_program(const inmate *in) {
     if (!write_text(p->file, p->text, p->text_bytes)) give_up(in, "writing its file");
     (void)write_text("/proc/self/oom_score_adj", "1000", 4); /* what goes first when memory is short; no condition */
     set_environment();
-    set_limits(in);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) give_up(in, "giving up privileges");
     int paths = fa_fence_paths(in->folder);
     if (paths < 0) give_up(in, "Landlock");
     if (paths > 0) in->report->missing |= FA_SANDBOX_NO_LANDLOCK;
     if (fa_fence_calls()) give_up(in, "seccomp");
+    set_limits(in); /* last: we may hold more memory than the program may */
     execvp(p->argv[0], (char *const *)p->argv);
     give_up(in, p->argv[0]);
 }
