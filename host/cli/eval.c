@@ -175,7 +175,7 @@ static const struct argp argp = {
         "answers; its interval is Wilson's over questions. pass@K is the unbiased estimate from all samples; its interval, and "
         "those of differences and perplexities, are bootstraps over questions or over blocks of 64 tokens. All are of 95 %.\n"
         "\n"
-        "Programs run without network, with 10 s, 1 GiB, 16 processes and no files of yours; still, use a machine where little "
+        "Programs run without network, with 20 s, 512 MiB, 8 processes and no files of yours; still, use a machine where little "
         "could be lost.\n"
         "\n"
         "An --answers file may also be what `fathom rollout' wrote to the same questions: then nothing is computed again.\n"

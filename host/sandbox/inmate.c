@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -101,7 +100,7 @@ static void limit(const inmate *in, int what, int64_t most) {
 
 static void set_limits(const inmate *in) {
     const fa_sandbox_limits *l = in->limits;
-    limit(in, RLIMIT_CPU, (int64_t)ceil(l->seconds));
+    limit(in, RLIMIT_CPU, l->cpu_seconds);
     limit(in, RLIMIT_AS, l->memory_bytes);
     limit(in, RLIMIT_FSIZE, l->file_bytes);
     limit(in, RLIMIT_NPROC, l->processes);

@@ -18,11 +18,12 @@
 #include "host/sandbox/inmate.h"
 
 const fa_sandbox_limits fa_sandbox_usual = {
-    .seconds = 10,
-    .memory_bytes = INT64_C(1) << 30,
+    .seconds = 20,
+    .cpu_seconds = 5,
+    .memory_bytes = 512 << 20,
     .file_bytes = 16 << 20,
     .output_bytes = 1 << 20,
-    .processes = 16,
+    .processes = 8,
     .files = 64,
 };
 
