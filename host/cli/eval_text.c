@@ -178,10 +178,7 @@ static void print_alone(const scoring *v) {
 static void print_mode(const scoring *v, const scores *first, bool head) {
     size_t predicted = v->n - 1, same = 0;
     double *more = malloc(predicted * sizeof *more), mean = cli_mean(v->to->nll + 1, (int64_t)predicted);
-    if (!more || !v->to->nll || !first->nll) { /* the latter are there when scoring succeeded */
-        free(more);
-        return;
-    }
+    if (!more) return;
     for (size_t i = 0; i < predicted; i++) {
         more[i] = v->to->nll[i + 1] - first->nll[i + 1];
         same += v->to->best[i + 1] == first->best[i + 1];
@@ -210,7 +207,7 @@ int eval_text(const eval_settings *s) {
         if (!code && i && v.n != n)
             code = cli_fail("the models cut the text into different tokens: %zu and %zu", n, v.n);
         n = v.n;
-        if (code) break;
+        if (code || !all[0].nll || !all[i].nll) break; /* a mode that was scored has its memory */
         if (s->n_modes == 1)
             print_alone(&v);
         else
