@@ -291,9 +291,9 @@ reliability: all $(BUILD)/tests/unit/test_server_crash ## the service under load
 	@$(if $(P),,FATHOM_KILLS=200 $(BUILD)/tests/unit/test_server_crash)
 
 # libFuzzer: what reads requests and files compiled by clang to be watched, the arithmetic as it is
-FUZZ_FILES := safetensors gguf pytorch tokenizer config board xclbin trace schema messages
+FUZZ_FILES := safetensors gguf pytorch tokenizer config board xclbin trace requests placement schema messages
 FUZZ_SRC  := $(wildcard host/base/*.c host/format/*.c host/image/*.c host/text/*.c host/grammar/*.c host/server/*.c boards/*.c) \
-               $(wildcard host/model/config*.c) host/model/trace.c tests/lib/openers.c
+               $(wildcard host/model/config*.c) host/model/trace.c sim/scale/recording.c tests/lib/openers.c
 FUZZ_OBJ   = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_SRC) tests/fuzz/fuzz_$(if $(filter $(T),$(FUZZ_FILES)),file,$(T)).c)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_FLAGS = -max_len=$(if $(filter $(T),$(FUZZ_FILES)),65536,4096) -timeout=60 -print_final_stats=1 -artifact_prefix=$(BUILD)/

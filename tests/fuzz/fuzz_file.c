@@ -28,6 +28,8 @@ static const kind kinds[] = {
     {"board", check_open_board, "my.board", false},
     {"xclbin", check_open_xclbin, "fathom.xclbin", false},
     {"trace", check_open_trace, "trace.jsonl", false},
+    {"requests", check_open_requests, "requests.csv", false},
+    {"placement", check_open_placement, "placement.json", false},
     {"schema", check_open_schema, "schema.json", false},
     {"messages", check_open_messages, "messages.json", false},
 };

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "boards/board.h"
+#include "boards/placement.h"
 #include "boards/xclbin.h"
 #include "host/format/tensor.h"
 #include "host/model/config.h"
 #include "host/model/trace.h"
 #include "host/text/chat.h"
 #include "host/text/tokenizer.h"
+#include "sim/scale/arrivals.h"
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
 #include "tests/lib/grammar.h"
@@ -101,6 +103,29 @@ fa_status check_open_trace(const char *path, fa_error *e) {
     memset(visits, 0, sizeof visits);
     memset(tokens, 0, sizeof tokens);
     return fa_trace_count(&c, path, visits, tokens, e);
+}
+
+fa_status check_open_requests(const char *path, fa_error *e) {
+    fa_recording r;
+    fa_replay *replay = NULL;
+    fa_arrival a;
+    fa_status s = fa_recording_read(&r, path, e);
+    if (!s) s = fa_replay_open(&replay, &r, 0, r.seconds, 1, e);
+    fa_arrivals arrivals = fa_replay_arrivals(replay);
+    for (int64_t i = 0; !s && arrivals.next(arrivals.ctx, &a); i++)
+        CHECK(i < r.n && a.prompt > a.cached && a.output > 0);
+    fa_replay_close(replay);
+    fa_recording_free(&r);
+    return s;
+}
+
+fa_status check_open_placement(const char *path, fa_error *e) {
+    fa_board_placement p;
+    fa_status s = fa_board_placement_read(&p, path, e);
+    for (int64_t i = 0; !s && i < (int64_t)p.layers * p.experts; i++)
+        CHECK(p.expert[i] && p.expert[i] >> (p.n_boards - 1) <= 1);
+    fa_board_placement_free(&p);
+    return s;
 }
 
 /* The file's text, malloc'd and terminated; a text with a NUL ends there. */

@@ -12,6 +12,8 @@ check_opener check_open_config;    /* a folder with config.json */
 check_opener check_open_board;
 check_opener check_open_xclbin;
 check_opener check_open_trace;    /* of `fathom trace` */
+check_opener check_open_requests; /* of `fathom plan --serve`; replays a second of it */
+check_opener check_open_placement;
 check_opener check_open_schema;   /* JSON schema; draws an answer, which must be JSON */
 check_opener check_open_messages; /* of a chat, in every family's template */
 
