@@ -228,6 +228,23 @@ static void more_boards_are_never_worse(void *arg) {
     }
 }
 
+/* The same, with whatever the planner makes of as many boards. */
+static void more_boards_planned_anew_are_never_worse(void *arg) {
+    (void)arg;
+    fa_served before = {0};
+    for (int32_t boards = 64; boards <= 256; boards += 64) {
+        planned p;
+        make_plan(&p, "deepseek-r1", boards, 16, 16384, (fa_split){0});
+        fa_served s = serve_recording(&p, 0.005, 40000, 1, -1);
+        CHECK(boards == 64 || (s.good >= before.good && s.first.mean <= before.first.mean * 1.001 &&
+                               s.stay.mean <= before.stay.mean * 1.001 && s.refused <= before.refused),
+              "%d boards: %lld good, first %g s, stay %g s, %lld refused; 64 fewer: %lld, %g s, %g s, %lld", boards,
+              (long long)s.good, s.first.mean, s.stay.mean, (long long)s.refused, (long long)before.good,
+              before.first.mean, before.stay.mean, (long long)before.refused);
+        before = s;
+    }
+}
+
 static void a_full_queue_refuses(void *arg) {
     (void)arg;
     planned p;
@@ -366,7 +383,8 @@ static const check_case cases[] = {
     {"a seed gives the same again, another seed does not", a_seed_gives_the_same_again, NULL},
     {"Little's law holds at every load", littles_law_holds, NULL},
     {"memory is never read faster than its banks give", memory_is_never_faster_than_its_banks, NULL},
-    {"more boards are never worse", more_boards_are_never_worse, NULL},
+    {"more replicas are never worse", more_boards_are_never_worse, NULL},
+    {"more boards, planned anew, are never worse", more_boards_planned_anew_are_never_worse, NULL},
     {"a full queue refuses, and so does a context that is too short", a_full_queue_refuses, NULL},
     {"the boards' memory limits what runs", memory_limits_what_runs, NULL},
     {"a replay has the rate that was asked for", a_replay_has_the_rate_that_was_asked_for, NULL},
