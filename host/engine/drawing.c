@@ -283,7 +283,7 @@ static void decode_layer(fathom_session *s) {
     fa_status st = g->drawings.decoding == s ? FA_OK : begin_decoding(s, &why);
     if (!st) st = fa_vq_advance(g->drawings.pass, &done, &why);
     if (!st) {
-        d->layers++;
+        d->layers = fa_vq_layers_done(g->drawings.pass);
         g->drawings.tries = 0;
         if (done) end_whole(s);
         return;

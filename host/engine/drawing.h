@@ -1,6 +1,6 @@
 /* Drawing: a session whose answer is a picture (Janus-Pro, arXiv 2501.17811). Its codes are chosen one by one from two sequences that go through the model in
  * one step: one with the prompt, one in which padding stands in its place; guidance weighs them against each other. A full grid of codes is then
- * decoded to pixels, a layer a step. Other sessions go on meanwhile. Private to host/engine.
+ * decoded to pixels, a piece of a layer a step. Other sessions go on meanwhile. Private to host/engine.
  *
  * In both sequences code c is the token vocabulary + c, which no text has, so that cached pages are shared only where the codes are equal too. */
 #ifndef FA_ENGINE_DRAWING_H
@@ -81,7 +81,7 @@ bool fa_drawings_score(fathom_engine *g);
 /* Chooses the session's next code; false: it ended with an error. */
 bool fa_drawing_take(fathom_session *s);
 
-/* One layer of the decoder, for a session whose codes are all chosen. */
+/* A piece of a layer of the decoder, for a session whose codes are all chosen. */
 void fa_drawings_advance(fathom_engine *g);
 
 #endif

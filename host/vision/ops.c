@@ -116,20 +116,24 @@ static void gather(const fa_conv *c, const float *x, int32_t height, int32_t wid
         }
 }
 
+fa_status fa_vision_conv_piece(fa_vision_ops *o, const fa_conv *c, const float *x, int32_t height, int32_t width,
+                               int64_t first, int64_t *n, float *y, fa_error *e) {
+    int32_t across = fa_conv_side(c, width);
+    int64_t rows = (int64_t)across * fa_conv_side(c, height), in = c->linear.w.cols;
+    *n = rows - first < o->max_rows ? rows - first : o->max_rows;
+    for (int64_t i = 0; i < *n; i++) {
+        int32_t row = (int32_t)((first + i) / across), column = (int32_t)((first + i) % across);
+        gather(c, x, height, width, row * c->stride - c->before, column * c->stride - c->before, o->patches + i * in);
+    }
+    return linear_piece(o, &c->linear, o->patches, *n, y + first * c->linear.w.rows, e);
+}
+
 fa_status fa_vision_conv(fa_vision_ops *o, const fa_conv *c, const float *x, int32_t height, int32_t width, float *y,
                          fa_error *e) {
-    int32_t across = fa_conv_side(c, width);
-    int64_t rows = (int64_t)across * fa_conv_side(c, height), in = c->linear.w.cols, out = c->linear.w.rows;
+    int64_t rows = (int64_t)fa_conv_side(c, width) * fa_conv_side(c, height);
     fa_status s = FA_OK;
-    for (int64_t first = 0, n; first < rows && !s; first += n) {
-        n = rows - first < o->max_rows ? rows - first : o->max_rows;
-        for (int64_t i = 0; i < n; i++) {
-            int32_t row = (int32_t)((first + i) / across), column = (int32_t)((first + i) % across);
-            gather(c, x, height, width, row * c->stride - c->before, column * c->stride - c->before,
-                   o->patches + i * in);
-        }
-        s = linear_piece(o, &c->linear, o->patches, n, y + first * out, e);
-    }
+    for (int64_t first = 0, n; first < rows && !s; first += n)
+        s = fa_vision_conv_piece(o, c, x, height, width, first, &n, y, e);
     return s;
 }
 

@@ -66,6 +66,10 @@ int32_t fa_conv_side(const fa_conv *c, int32_t side);
 fa_status fa_vision_conv(fa_vision_ops *o, const fa_conv *c, const float *x, int32_t height, int32_t width, float *y,
                          fa_error *e);
 
+/* The same for output pixels from `first` on, as many as one submission takes and there are; *n: how many. */
+fa_status fa_vision_conv_piece(fa_vision_ops *o, const fa_conv *c, const float *x, int32_t height, int32_t width,
+                               int64_t first, int64_t *n, float *y, fa_error *e);
+
 /* y [rows, heads * head_dim]: every row attends to all rows (rule 4 of docs/numerics.md, all positions seen). qkv [rows, 3 * heads * head_dim] has
  * queries, keys and values side by side. */
 fa_status fa_vision_attention(fa_vision_ops *o, const float *qkv, int32_t rows, int32_t heads, int32_t head_dim,

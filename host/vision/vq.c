@@ -154,7 +154,8 @@ static void look_up(const fa_vq *vq, const int32_t *codes, int64_t n, float *to)
 /* A map of height x width of so many channels stands at the beginning of a chain. */
 static void begin(fa_vq_pass *p, const vq_chain *chain, int32_t height, int32_t width, int32_t channels) {
     p->chain = chain;
-    p->next = 0;
+    p->next = p->stage = 0;
+    p->at = 0;
     p->height = height;
     p->width = width;
     p->channels = channels;
@@ -180,9 +181,16 @@ fa_status fa_vq_encode(fa_vq_pass *p, const float *pixels, fa_error *e) {
 }
 
 fa_status fa_vq_advance(fa_vq_pass *p, bool *done, fa_error *e) {
-    fa_status s = p->next < p->chain->n ? vq_run_layer(p, &p->chain->layers[p->next++], e) : FA_OK;
+    bool whole = false;
+    fa_status s = FA_OK;
+    if (p->next < p->chain->n) s = vq_run_layer(p, &p->chain->layers[p->next], &whole, e);
+    p->next += whole;
     *done = p->next == p->chain->n;
     return s;
+}
+
+int32_t fa_vq_layers_done(const fa_vq_pass *p) {
+    return p->next;
 }
 
 const float *fa_vq_values(const fa_vq_pass *p) {

@@ -17,7 +17,7 @@ void fa_vq_limits(const fa_vq *vq, int32_t height, int32_t width, fa_vision_limi
 
 int32_t fa_vq_codes(const fa_vq *vq);  /* in the codebook */
 int32_t fa_vq_scale(const fa_vq *vq);  /* pixels along a side of a code */
-int32_t fa_vq_layers(const fa_vq *vq); /* of the decoder: calls of fa_vq_advance */
+int32_t fa_vq_layers(const fa_vq *vq); /* of the decoder */
 bool fa_vq_can_encode(const fa_vq *vq);
 
 /* Memory that a pass over a grid takes. */
@@ -35,8 +35,11 @@ void fa_vq_close(fa_vq_pass *p);
 fa_status fa_vq_decode(fa_vq_pass *p, const int32_t *codes, fa_error *e);
 fa_status fa_vq_encode(fa_vq_pass *p, const float *pixels, fa_error *e);
 
-/* A layer further; *done when it was the last. */
+/* A piece of a layer further, which takes others no longer from the backend than a step of the language model does; *done when it was the last. */
 fa_status fa_vq_advance(fa_vq_pass *p, bool *done, fa_error *e);
+
+/* Layers that are behind it. */
+int32_t fa_vq_layers_done(const fa_vq_pass *p);
 
 /* What the last layer made, until the next picture begins: of codes pixels [height * scale * width * scale, 3], about -1 .. 1; of pixels what is compared
  * with the codebook [height * width, its dims]. */

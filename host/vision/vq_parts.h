@@ -61,13 +61,17 @@ struct fa_vq_pass {
     fa_vision_ops *ops;
     int32_t grid_height, grid_width; /* of codes */
     const vq_chain *chain;           /* that the picture goes through; NULL before the first one */
-    int next;                        /* layer */
+    int next, stage;                 /* layer; how far inside it */
+    int64_t at;                      /* inside a convolution: output pixels that are done */
     int32_t height, width, channels; /* of x now */
     float *x, *a, *b;                /* three maps of room; x is the one that goes on */
     float *qkv;                      /* of the largest attention, or NULL */
 };
 
-/* Replaces p->x by what the layer makes of it. */
-fa_status vq_run_layer(fa_vq_pass *p, const vq_layer *layer, fa_error *e);
+/* Goes on with the layer; when *done, p->x is what it made of it. */
+fa_status vq_run_layer(fa_vq_pass *p, const vq_layer *layer, bool *done, fa_error *e);
+
+/* fa_groupnorm of scalar.h over VQ_GROUPS groups, which reads the map row by row. */
+void vq_groupnorm(float *x, int32_t height, int32_t width, const vq_norm *norm, float eps);
 
 #endif

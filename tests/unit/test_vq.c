@@ -5,6 +5,7 @@
 
 #include "host/backend/scalar.h"
 #include "host/vision/draw.h"
+#include "host/vision/vq_parts.h"
 #include "tests/lib/check.h"
 
 typedef struct shape {
@@ -40,6 +41,22 @@ static void groupnorm(void *arg) {
     free(y);
 }
 
+/* The one that drawing uses against the definition, bit for bit. */
+static void groupnorm_by_rows(void *arg) {
+    const shape *s = arg;
+    size_t n = (size_t)s->height * (size_t)s->width * (size_t)s->channels;
+    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y), weight[128], bias[128];
+    CHECK(x && y && s->channels <= 128);
+    check_rng rng = {9};
+    for (size_t i = 0; i < n; i++) y[i] = x[i] = 1 + 3 * check_normal(&rng);
+    for (int i = 0; i < s->channels; i++) weight[i] = check_normal(&rng), bias[i] = check_normal(&rng);
+    fa_groupnorm(y, s->height, s->width, s->channels, VQ_GROUPS, weight, bias, 1e-6f);
+    vq_groupnorm(x, s->height, s->width, &(vq_norm){s->channels, weight, bias}, 1e-6f);
+    CHECK(!memcmp(x, y, n * sizeof *x), "other bits");
+    free(x);
+    free(y);
+}
+
 static void to_rgb(void *unused) {
     (void)unused;
     static const float from[] = {-1, -2, 1, 2, 0, -0.9999f, 0.9999f, -INFINITY, INFINITY, NAN, 0.00393f};
@@ -66,6 +83,9 @@ int main(int argc, char **argv) {
         {"groupnorm of one channel a group", groupnorm, &(shape){5, 7, 32, 32}},
         {"groupnorm of two channels a group", groupnorm, &(shape){9, 4, 64, 32}},
         {"groupnorm of one group", groupnorm, &(shape){3, 3, 12, 1}},
+        {"groupnorm row by row has the definition's bits: 1 channel", groupnorm_by_rows, &(shape){17, 5, 32, 32}},
+        {"groupnorm row by row has the definition's bits: 3 channels", groupnorm_by_rows, &(shape){6, 33, 96, 32}},
+        {"groupnorm row by row has the definition's bits: 4 channels", groupnorm_by_rows, &(shape){40, 9, 128, 32}},
         {"values become 8-bit pixels as Janus' own code cuts them", to_rgb, NULL},
         {"guidance moves away from the sequence without the prompt", guidance, NULL},
     };
