@@ -294,13 +294,14 @@ static void decode_layer(fathom_session *s) {
     if (is_drawing(s)) fa_session_fail(s, &why);
 }
 
-void fa_drawings_advance(fathom_engine *g) {
+bool fa_drawings_advance(fathom_engine *g) {
     fathom_session *next = g->drawings.decoding;
     for (int32_t i = 0; g->drawings.draw && i < g->setup.sessions && !next; i++) {
         fathom_session *s = &g->sessions[i];
         if (is_drawing(s) && fa_drawing_is_full(s) && s->n_seen == s->n_made) next = s;
     }
     if (next) decode_layer(next);
+    return next != NULL;
 }
 
 void fathom_session_drawing_progress(const fathom_session *s, int32_t *done, int32_t *total) {

@@ -81,7 +81,7 @@ bool fa_drawings_score(fathom_engine *g);
 /* Chooses the session's next code; false: it ended with an error. */
 bool fa_drawing_take(fathom_session *s);
 
-/* A piece of a layer of the decoder, for a session whose codes are all chosen. */
-void fa_drawings_advance(fathom_engine *g);
+/* A piece of a layer of the decoder, for a session whose codes are all chosen; false: there is none. */
+bool fa_drawings_advance(fathom_engine *g);
 
 #endif

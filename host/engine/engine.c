@@ -376,6 +376,10 @@ void fa_engine_limit_rows(fathom_engine *g, int32_t rows) {
     g->rows_limit = rows > g->setup.step_rows ? g->setup.step_rows : rows;
 }
 
+bool fa_engine_worked(const fathom_engine *g) {
+    return g->worked;
+}
+
 int32_t fa_engine_step_rows(const fathom_engine *g) {
     return g->batch.rows;
 }

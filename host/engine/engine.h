@@ -44,6 +44,8 @@ int32_t fa_engine_sessions(const fathom_engine *engine);
 int32_t fa_engine_most_rows(const fathom_engine *engine);
 /* Later steps take at most `rows`, cut to sessions .. most rows: a server keeps its steps short so. */
 void fa_engine_limit_rows(fathom_engine *engine, int32_t rows);
+/* Whether the last step computed anything: rows, or a part of a picture. */
+bool fa_engine_worked(const fathom_engine *engine);
 /* Rows of the last step; those of background sessions among them. */
 int32_t fa_engine_step_rows(const fathom_engine *engine);
 int32_t fa_engine_background_rows(const fathom_engine *engine);

@@ -78,6 +78,7 @@ struct fathom_engine {
     const fa_probe *probe;
     int32_t rows_limit;                                        /* of a step, least .. setup.step_rows */
     int32_t background_limit;                                  /* of these, for background sessions */
+    bool worked;                                               /* the last step computed something */
     int64_t turns;                                             /* of background sessions so far */
     fa_status (*run)(fa_model *, const fa_step *, fa_error *); /* fa_model_step; tests put failures in between */
 };

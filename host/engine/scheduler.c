@@ -306,9 +306,10 @@ fathom_status fathom_engine_step(fathom_engine *g, int *busy, fathom_error *erro
     fa_status st = FA_OK;
     end_cancelled(g);
     fa_pictures_advance(g);
-    fa_drawings_advance(g);
+    bool drew = fa_drawings_advance(g);
     plan(g);
     place_turns(g);
+    g->worked = b->rows || drew || g->pictures.looking;
     if (b->rows) st = run(g, fa_error_of(error));
     if (st) b->n_turns = 0;
     for (int32_t i = 0; i < b->n_turns; i++) finish_turn(g, &b->turns[i]);

@@ -393,13 +393,12 @@ static void step(fa_worker *w) {
         return;
     }
     int32_t rows = fa_engine_step_rows(w->server->engine);
-    bool computed = rows > 0;
-    if (computed) {
+    if (rows > 0) {
         fa_metrics_step(&w->server->metrics, (double)took / FA_SECOND_NS);
         fa_pace_step(&w->pace, rows, fa_engine_background_rows(w->server->engine), took, w->share);
         adapt(w, took);
     }
-    if (!take(w) && !computed) { /* all wait for their clients */
+    if (!take(w) && !fa_engine_worked(w->server->engine)) { /* all wait for their clients */
         struct timespec nap = {0, 5000000};
         nanosleep(&nap, NULL);
     }
