@@ -64,11 +64,11 @@ static int more_visits(const void *a, const void *b) {
 
 static void set_popular(placer *p, int32_t layer) {
     int32_t n = p->q->model->experts;
+    const double *visits = p->r->visits && layer < p->q->model->layers ? p->r->visits + layer * n : NULL;
     double sum = 0;
-    bool traced = p->r->visits && layer < p->q->model->layers;
-    for (int32_t x = 0; x < n && traced; x++) sum += p->r->visits[layer * n + x];
+    for (int32_t x = 0; x < n && visits; x++) sum += visits[x];
     for (int32_t x = 0; x < n; x++)
-        p->popular[x] = sum > 0 ? p->r->visits[layer * n + x] / sum : p->q->routes->p[x] / p->q->routes->top_k;
+        p->popular[x] = visits && sum > 0 ? visits[x] / sum : p->q->routes->p[x] / p->q->routes->top_k;
 }
 
 /* All experts, the most visited first; then the first `copies` of them in halves, in their order again. Returns how many. */
@@ -80,7 +80,7 @@ static int32_t set_items(placer *p, int32_t copies) {
         p->items[i].visits /= 2;
         p->items[n + i] = p->items[i];
     }
-    qsort(p->items, (size_t)(n + copies), sizeof *p->items, more_visits);
+    qsort(p->items, (size_t)n + (size_t)copies, sizeof *p->items, more_visits);
     return n + copies;
 }
 
