@@ -254,7 +254,7 @@ fa_status cli_plot_serve(const char *path, const cli_plan_options *o, const cli_
     fprintf(
         f,
         "EOD\nset multiplot layout 1,2 title '%s on %d x %s, contexts to %d' noenhanced\nset logscale xy\n"
-        "set xlabel 'requests/s that come'\nset key left top\nset ylabel 'tokens/s written'\n"
+        "set xlabel 'requests/s that come'\nset key below\nset format xy '%%g'\nset ylabel 'tokens/s written'\n"
         "plot $served using 1:2 with linespoints pt 7 lw 2 lc '#1f77b4' title 'all', "
         "'' using 1:($3 > 0 ? $3 : NaN) with linespoints pt 6 lw 2 lc '#2ca02c' title 'of good answers'\n"
         "set ylabel 's'\nplot $served using 1:4 with linespoints pt 6 lw 2 lc '#d62728' title 'first token, half', "

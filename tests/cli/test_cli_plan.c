@@ -237,6 +237,18 @@ static void ten_thousand_requests_a_second_are_served(void *arg) {
     check_output_free(&a);
 }
 
+static void what_was_served_is_drawn(void *arg) {
+    (void)arg;
+    if (system("command -v gnuplot >/dev/null")) check_skip("gnuplot is not installed");
+    char *folder = check_folder();
+    check_output o =
+        check_command(SERVE "--rate 0.01,0.1 --seconds 600 --plot '%s/p.svg' && grep -c 'of good answers' '%s/p.svg'",
+                      folder, folder);
+    CHECK(o.status == 0, "%s", o.err);
+    check_output_free(&o);
+    check_folder_remove(folder);
+}
+
 static void wrong_use_says_what_is_right(void *arg) {
     (void)arg;
     static const struct {
@@ -281,6 +293,7 @@ static const check_case cases[] = {
     {"exploring refuses builds and writes CSV", exploring_refuses_and_writes_csv, NULL},
     {"10,000 requests/s on 256 boards are served, the same again by seed", ten_thousand_requests_a_second_are_served,
      NULL},
+    {"what was served is drawn", what_was_served_is_drawn, NULL},
     {"wrong use says what is right", wrong_use_says_what_is_right, NULL},
 };
 
