@@ -42,8 +42,9 @@ class Traffic:
             c.close()
         return self
 
-    async def flood(self, service, keys, seconds, tokens, rate):
-        """Sends `rate` requests a second, each on a connection of its own, whatever comes back."""
+    async def flood(self, service, keys, seconds, tokens, rate, patience=0):
+        """Sends `rate` requests a second, each on a connection of its own, whatever comes back; then waits up to `patience` seconds for
+        an answer, if there was none."""
         start, sent, open_tasks = time.monotonic(), 0, set()
 
         async def one(key):
@@ -59,6 +60,8 @@ class Traffic:
                 task.add_done_callback(open_tasks.discard)
                 sent += 1
             await asyncio.sleep(0.005)
+        while open_tasks and not self.good() and time.monotonic() - start < seconds + patience:
+            await asyncio.sleep(0.05)
         for task in open_tasks:
             task.cancel()
         await asyncio.gather(*open_tasks, return_exceptions=True)
