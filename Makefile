@@ -203,12 +203,13 @@ $(BUILD)/tests/xrt/reader: tests/xrt/reader.cpp
 
 $(BUILD)/tests/unit/test_xclbin: | $(XRT_READER)
 
-# put between OpenCL's loader and its driver by the test of faults
-$(BUILD)/tests/layers/%.so: tests/layers/%.c tests/layers/%.h
+# put between the program and the C library, or OpenCL's loader and its driver, by the tests of faults
+$(BUILD)/tests/layers/%.so: tests/layers/%.c $(wildcard tests/layers/*.h)
 	@mkdir -p $(@D)
 	$(call quiet,ld,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $<
 
 $(BUILD)/tests/golden/test_opencl_faults: | $(BUILD)/tests/layers/opencl_faults.so
+$(BUILD)/tests/cli/test_faults: | $(BUILD)/tests/layers/kth.so
 
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/hls/clang2/%.o # kept, but made again when missing
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -37,7 +37,7 @@ static fa_status is_board(const fa_board_placement *p, const json_t *v, const ch
         *out = (int32_t)n;
         return FA_OK;
     }
-    char *text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *text = v ? fa_json_print(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     fa_status s = fa_fail(e, FA_EFORMAT, "%s: %s: expected a board in 0..%d, found %.40s", path, field, p->n_boards - 1,
                           text ? text : "nothing");
     free(text);
@@ -213,7 +213,7 @@ fa_status fa_board_placement_write(const fa_board_placement *p, const char *path
     if (s) return s;
     FILE *f = file.stream;
     json_t *model = json_string(p->model);
-    char *name = model ? json_dumps(model, JSON_ENCODE_ANY) : NULL;
+    char *name = model ? fa_json_print(model, JSON_ENCODE_ANY) : NULL;
     json_decref(model);
     fprintf(f, "{\n  \"version\": %d,\n  \"model\": %s,\n  \"shape\": \"%016" PRIx64 "\",\n  \"boards\": [", VERSION,
             name ? name : "\"\"", p->shape);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/base/file.h"
+#include "host/base/json.h"
 
 /* FA_OK when there is nothing at `path`, or an empty folder. */
 static fa_status check_free(const char *path, fa_error *e) {
@@ -76,7 +77,8 @@ void fa_new_folder_abandon(fa_new_folder *f) {
 fa_status fa_new_folder_json(const fa_new_folder *f, const char *name, json_t *root, fa_error *e) {
     fa_new_file file = {0};
     char *path = fa_path_join(f->temporary, name);
-    fa_status s = root && path ? fa_new_file_open(&file, path, e) : fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
+    bool whole = root && path && !fa_json_starved();
+    fa_status s = whole ? fa_new_file_open(&file, path, e) : fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
     /* 15 digits give every short decimal back as it was written */
     if (!s && (json_dumpf(root, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) || fputc('\n', file.stream) < 0))
         s = fa_fail(e, FA_EIO, "%s: cannot write", path);

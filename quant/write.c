@@ -1,12 +1,12 @@
 #include "quant/write.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/base/file.h"
+#include "host/base/json.h"
 #include "host/format/fp8.h"
 #include "host/format/safetensors.h"
 #include "quant/codes.h"
@@ -301,6 +301,7 @@ static fa_status cut_into_shards(writer *w, fa_error *e) {
 }
 
 static fa_status write_index(const writer *w, fa_error *e) {
+    fa_json_watch();
     json_t *map = json_object();
     int failed = !map;
     for (int i = 0; i < w->shards; i++) {
@@ -317,7 +318,8 @@ static fa_status write_index(const writer *w, fa_error *e) {
     json_t *root = json_pack("{s:{s:I}, s:o}", "metadata", "total_size", (json_int_t)w->total, "weight_map", map);
     char *path = fa_path_join(w->dir, "model.safetensors.index.json");
     fa_new_file f = {0};
-    fa_status s = failed || !root || !path ? out_of_memory(w->dir, e) : fa_new_file_open(&f, path, e);
+    fa_status s =
+        failed || fa_json_starved() || !root || !path ? out_of_memory(w->dir, e) : fa_new_file_open(&f, path, e);
     if (!s && json_dumpf(root, f.stream, JSON_INDENT(2) | JSON_SORT_KEYS))
         s = fa_fail(e, FA_EIO, "%s: cannot write", path);
     if (!s) s = fa_new_file_commit(&f, e);

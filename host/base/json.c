@@ -6,7 +6,13 @@
 
 fa_status fa_json_parse(json_t **out, const char *text, size_t n, const char *name, fa_error *e) {
     json_error_t je;
+    fa_json_watch();
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+    if (fa_json_starved()) {
+        json_decref(*out);
+        *out = NULL;
+        return fa_fail(e, FA_ENOMEM, "%s: out of memory", name);
+    }
     if (*out) return FA_OK;
     return fa_fail(e, FA_EFORMAT, "%s: line %d, column %d: %s", name, je.line, je.column, je.text);
 }

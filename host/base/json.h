@@ -26,4 +26,12 @@ fa_status fa_json_bool(const json_t *o, const char *key, bool fallback, bool *ou
 fa_status fa_json_text(const json_t *o, const char *key, const char *fallback, const char **out, const char *name,
                        fa_error *e);
 
+/* jansson 2.14 that runs out of memory may give a wrong text without an error: it drops characters. What a thread's calls to it lacked is
+ * known here. fa_json_parse watches; who composes a value calls fa_json_watch before, and asks after. */
+void fa_json_watch(void);
+/* Whether memory ran out in this thread's calls since fa_json_watch. */
+bool fa_json_starved(void);
+/* json_dumps; NULL also when memory ran out while `value` was made. The caller frees. */
+char *fa_json_print(const json_t *value, size_t flags);
+
 #endif

@@ -166,8 +166,9 @@ fa_status fa_team_open(fa_team **team, int threads, int node, fa_error *e) {
     t->spins = t->size <= cpus ? SPINS : 0; /* more threads than CPUs: waiting ones must make room at once */
     int failed = t->size > 1 ? pthread_create(&t->region, NULL, run_region, t) : 0;
     if (failed) {
+        fa_status s = fa_fail(e, FA_ENOMEM, "cannot start a team of %d threads: %s", t->size, strerror(failed));
         free(t);
-        return fa_fail(e, FA_ENOMEM, "cannot start a team of %d threads: %s", threads, strerror(failed));
+        return s;
     }
     *team = t;
     return FA_OK;

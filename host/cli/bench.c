@@ -213,7 +213,7 @@ int cli_bench(int argc, char **argv) {
         argv[1] = name;
         return cli_bench_serve(argc - 1, argv + 1);
     }
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     if (!o.engine.context) o.engine.context = o.prompt + o.new_tokens;
     o.engine.sessions = o.sequences;
     if (cli_files_open(&files, o.engine.model, &file_error)) return cli_fail("%s", file_error.text);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/base/json.h"
 #include "host/cli/bench_serve.h"
 #include "host/cli/cli.h"
 #include "host/cli/common.h"
@@ -121,7 +122,7 @@ static bool make_request(client *c, const serve_options *o, const fathom_info *i
     json_t *body =
         json_pack("{s:s, s:o, s:i, s:i, s:b, s:{s:b}, s:b}", "model", info->model_name, "prompt", ids, "max_tokens",
                   o->new_tokens, "temperature", 0, "stream", 1, "stream_options", "include_usage", 1, "ignore_eos", 1);
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? fa_json_print(body, JSON_COMPACT) : NULL;
     json_decref(body);
     int n =
         text
@@ -198,7 +199,7 @@ int cli_bench_serve(int argc, char **argv) {
     char database[sizeof folder + 16];
     fathom_engine *engine;
     fathom_error e;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     o.engine.sessions = o.streams;
     if (!o.engine.context) o.engine.context = o.prompt + o.new_tokens;
     if (!mkdtemp(folder)) return cli_fail("%s: %m", folder);

@@ -252,6 +252,6 @@ static int show_one(const boards_options *o) {
 
 int cli_boards(int argc, char **argv) {
     boards_options o = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     return o.name ? show_one(&o) : list_all(o.json);
 }

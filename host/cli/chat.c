@@ -206,7 +206,7 @@ int cli_chat(int argc, char **argv) {
     chat c = {0};
     cli_line *line = NULL;
     fa_error e = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     int code = open_chat(&c, &s);
     if (!code && cli_line_open(&line, &e)) code = cli_fail("%s", e.text);
     if (!code) {

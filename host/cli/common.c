@@ -28,6 +28,10 @@ int cli_fail(const char *fmt, ...) {
     return CLI_ERROR;
 }
 
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
+    return argp_parse(argp, argc, argv, 0, NULL, input) ? cli_fail("memory ran out") : 0;
+}
+
 bool cli_int(const char *text, int64_t min, int64_t max, int64_t *out) {
     char *end;
     if (isspace((unsigned char)*text)) return false;

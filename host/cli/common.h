@@ -17,6 +17,9 @@
  * e.text). */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* argp_parse for a command: wrong usage leaves the program through argp; not 0 when memory ran out, which it says. */
+int cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
 /* argp children. A parser passes their input at ARGP_KEY_INIT: state->child_inputs[0] = &options.
  *   cli_model_argp: --model alone, into a const char *. Where the option is absent FATHOM_MODEL counts; where
  * that is absent too, it is a usage error that says what to do. cli_engine_argp: --model as above, --backend,

@@ -104,7 +104,7 @@ int cli_detokenize(int argc, char **argv) {
     settings s = {0};
     fa_error e = {0};
     fa_tokenizer *t = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     fa_status status = fa_tokenizer_open(&t, s.model, &e);
     if (!status)
         status = s.batch ? cli_each_line(CLI_STDIN, detokenize_line, &(batch){t, s.skip_special}, &e)

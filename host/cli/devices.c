@@ -134,7 +134,7 @@ static void print_cards(void) {
 int cli_devices(int argc, char **argv) {
     char name[64];
     cpu_set_t set;
-    if (argp_parse(&argp, argc, argv, 0, NULL, NULL)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, NULL)) return CLI_ERROR;
     fa_cpu_name(name, sizeof name);
     printf("CPU       %s\n", name);
     if (sched_getaffinity(0, sizeof set, &set) == 0)

@@ -112,7 +112,7 @@ int cli_doctor(int argc, char **argv) {
     doctor_options o = {0};
     doctor_findings f = {0};
     bool well = true;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     for (int i = 0; doctor_parts[i].name; i++) {
         const doctor_part *p = &doctor_parts[i];
         int first = f.n;

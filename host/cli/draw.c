@@ -254,7 +254,7 @@ static void print_statistics(const studio *d, double took) {
 int cli_draw(int argc, char **argv) {
     settings s = {.guidance = 5, .pictures = 1, .sampling.temperature = 1};
     studio d = {.settings = &s, .bar.label = "drawing"};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     uint32_t random = 0;
     if (!s.seeded && getrandom(&random, sizeof random, 0) == sizeof random) s.sampling.seed = random;
     int code = choose_context(&s);

@@ -192,6 +192,6 @@ static const struct argp argp = {
 
 int cli_eval(int argc, char **argv) {
     settings s = {.eval = {.samples = 1}, .engine = {.sessions = 64}};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     return s.eval.text ? eval_text(&s.eval) : eval_tasks(&s.eval);
 }

@@ -181,7 +181,7 @@ int cli_explore(int argc, char **argv) {
     explore_options o = {0};
     fa_error e;
     fa_explored x = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     default_sweep(&o.space.units, 3, (const int32_t[]){1, 2, 4});
     default_sweep(&o.space.ports, 4, (const int32_t[]){2, 4, 8, 16});
     default_sweep(&o.space.rows, 3, (const int32_t[]){1, 2, 4});

@@ -158,7 +158,7 @@ int cli_inspect(int argc, char **argv) {
     inspect_options o = {0};
     fa_error e;
     cli_files f;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     if (o.image) return cli_inspect_image(o.image, o.json);
     if (cli_files_open(&f, o.model, &e)) return cli_fail("%s", e.text);
     if (!o.context) o.context = f.config.max_positions < 8192 ? f.config.max_positions : 8192;

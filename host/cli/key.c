@@ -291,7 +291,7 @@ int cli_key(int argc, char **argv) {
     key_options o = {0};
     sqlite3 *db;
     fa_error e;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     const struct action *a = find_action(o.action);
     if (!a) return CLI_USAGE;
     if (cli_database_open(&db, o.database, a->run == add, &e)) return cli_fail("%s", e.text);

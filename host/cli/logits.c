@@ -71,7 +71,7 @@ int cli_logits(int argc, char **argv) {
     fathom_error e;
     int32_t *ids = NULL;
     size_t n = 0;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     o.engine.logits_all = o.all;
     if (cli_engine_open(&engine, &o.engine, &e)) return cli_fail("%s", e.text);
     int code;

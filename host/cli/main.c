@@ -79,6 +79,7 @@ int main(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     setenv("ARGP_HELP_FMT", "no-dup-args-note", 0); /* a note on short options that says the obvious */
     error_t bad = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &at);
+    if (bad == ENOMEM) return cli_fail("memory ran out");
     if (bad || !at) return CLI_USAGE;
     const cli_command *c = find(argv[at]);
     char *name = NULL; /* argp shows it in usage texts and errors */

@@ -7,6 +7,8 @@
 
 #include "host/base/file.h"
 
+#include "host/base/json.h"
+
 fa_status cli_add_message(json_t *messages, const char *role, const char *text, size_t n, fa_error *e) {
     json_t *message = json_pack("{ssss%}", "role", role, "content", text, n);
     if (!message) return fa_fail(e, FA_EINVAL, "the %s message is not UTF-8 text", role);
@@ -77,7 +79,7 @@ fathom_status cli_show_pictures(fathom_engine *engine, fathom_session *session, 
 
 fathom_status cli_encode_messages(fathom_engine *engine, const char *family, const json_t *messages, int32_t **ids,
                                   size_t *n, fathom_error *e) {
-    char *text = json_dumps(messages, JSON_COMPACT);
+    char *text = fa_json_print(messages, JSON_COMPACT);
     if (!text) {
         e->status = FATHOM_ENOMEM;
         snprintf(e->text, sizeof e->text, "memory ran out");

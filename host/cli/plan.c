@@ -323,7 +323,7 @@ int cli_plan(int argc, char **argv) {
     plan_options o = {0};
     fa_plan plans[CLI_PLAN_BATCHES] = {0};
     fa_error e;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     int code = run(&o, plans);
     if (!code && o.emit && cli_emit_placement(o.emit, &o.common, o.copies, o.json ? NULL : stdout, &e))
         code = cli_fail("%s", e.text);

@@ -135,7 +135,7 @@ static void report(void *ctx, const fa_quantise_report *r) {
 int cli_quantize(int argc, char **argv) {
     quantize_options o = {0};
     fa_error e;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     if (o.study.text) {
         o.study.model = o.source;
         return quantize_study(&o.study);

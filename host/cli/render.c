@@ -98,7 +98,7 @@ int cli_render(int argc, char **argv) {
     settings s = {0};
     fa_error e = {0};
     fa_tokenizer *t = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     fa_status status = s.model ? fa_tokenizer_open(&t, s.model, &e) : FA_OK;
     if (!status) status = render(&s, t, &e);
     fa_tokenizer_close(t);

@@ -296,7 +296,7 @@ int cli_rollout(int argc, char **argv) {
     fathom_engine *engine = NULL;
     fathom_error e = {0};
     fa_error bad = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     if (!s.sampling.temperature_given) s.sampling.values.temperature = 1;
     if (cli_engine_open(&engine, &s.engine, &e)) return cli_fail("%s", e.text);
     fa_status st = cli_questions_load(&r.questions, s.prompts, &bad);

@@ -279,7 +279,7 @@ static int answer(run *r, const settings *s) {
 int cli_run(int argc, char **argv) {
     settings s = {0};
     run r = {.settings = &s};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     int code = read_schema(&r, &s);
     if (!code) code = open_engine(&r, &s);
     s.sampling.values.thinking = r.family && fa_chat_starts_in_think(r.family);

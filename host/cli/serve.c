@@ -224,7 +224,7 @@ int cli_serve(int argc, char **argv) {
     fa_error e = {0};
     char *database = NULL;
     sigset_t ends;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     s.server.socket = activated_socket();
     if (s.engine.cluster && !s.engine.cluster_deadline_ms) s.engine.cluster_deadline_ms = CLUSTER_DEADLINE_MS;
     if (!s.quiet) s.server.log = log_line;

@@ -86,7 +86,7 @@ int cli_tokenize(int argc, char **argv) {
     settings s = {0};
     fa_error e = {0};
     fa_tokenizer *t = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &s)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &s)) return CLI_ERROR;
     fa_encode_options o = {.prefix = !s.no_special};
     fa_status status = fa_tokenizer_open(&t, s.model, &e);
     if (!status)

@@ -95,7 +95,7 @@ int cli_trace(int argc, char **argv) {
     fathom_error e;
     int32_t *ids = NULL;
     size_t n = 0;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     if (cli_engine_open(&engine, &o.engine, &e)) return cli_fail("%s", e.text);
     int code = CLI_OK;
     if (fa_model_config(fa_engine_model(engine))->experts == 0)

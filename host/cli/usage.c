@@ -227,7 +227,7 @@ int cli_usage(int argc, char **argv) {
     usage_options o = {.to_s = INT64_MAX / 2000};
     sqlite3 *db;
     fa_error e;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o)) return CLI_USAGE;
+    if (cli_parse(&argp, argc, argv, &o)) return CLI_ERROR;
     if (cli_database_open(&db, o.database, o.n_args > 0, &e)) return cli_fail("%s", e.text);
     int code = !o.price ? show_usage(db, &o) : o.n_args ? set_price(db, &o) : show_prices(db, o.json);
     sqlite3_close(db);

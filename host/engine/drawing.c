@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/json.h"
 #include "host/engine/internal.h"
 
 enum { TRIES = 4 };
@@ -94,7 +95,7 @@ fathom_status fathom_encode_drawing(fathom_engine *g, const char *text, size_t b
     json_t *content = json_stringn(text, bytes);
     if (!content) return (fathom_status)fa_fail(e, FA_EINVAL, "drawing: the prompt is not UTF-8");
     json_t *messages = json_pack("[{s:s, s:o}]", "role", "user", "content", content);
-    char *json = messages ? json_dumps(messages, 0) : NULL;
+    char *json = messages ? fa_json_print(messages, 0) : NULL;
     json_decref(messages);
     if (!json) return (fathom_status)fa_fail(e, FA_ENOMEM, "drawing: out of memory");
     int32_t *prompt = NULL;

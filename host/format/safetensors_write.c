@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/base/file.h"
+#include "host/base/json.h"
 #include "host/format/safetensors.h"
 
 /* Written in whole runs of this, a file lies in the page cache in pieces as large as a huge page. Read where it lies, as fathom does,
@@ -36,6 +37,7 @@ static json_t *make_entry(const fa_tensor_spec *spec, int64_t begin, int64_t end
 static fa_status make_header(char **text, size_t *bytes, int64_t *begin, const char *path, const fa_tensor_spec *specs,
                              int64_t n, fa_error *e) {
     fa_status s = FA_OK;
+    fa_json_watch();
     json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     begin[0] = 0;
     for (int64_t i = 0; i < n && !s; i++) {
@@ -45,9 +47,10 @@ static fa_status make_header(char **text, size_t *bytes, int64_t *begin, const c
         else if (json_object_get(root, specs[i].name))
             s = fa_fail(e, FA_EINVAL, "%s: tensor %s: the name occurs twice", path, specs[i].name);
         else if (json_object_set_new(root, specs[i].name, make_entry(&specs[i], begin[i], begin[i + 1])))
-            s = fa_fail(e, FA_EINVAL, "%s: tensor %s: the name is no UTF-8, or memory ran out", path, specs[i].name);
+            s = fa_json_starved() ? fa_fail(e, FA_ENOMEM, "%s: out of memory for the header", path)
+                                  : fa_fail(e, FA_EINVAL, "%s: tensor %s: the name is no UTF-8", path, specs[i].name);
     }
-    char *json = s ? NULL : json_dumps(root, JSON_COMPACT);
+    char *json = s ? NULL : fa_json_print(root, JSON_COMPACT);
     size_t length = json ? strlen(json) : 0;
     *bytes = (length + 7) / 8 * 8;
     *text = json ? realloc(json, *bytes + 1) : NULL;

@@ -178,7 +178,13 @@ static fa_status parse(const char *what, const char *json, json_t **out, fa_erro
     json_error_t why;
     if (!json) return FA_OK;
     if (!*json) json = "{}";
+    fa_json_watch();
     *out = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (fa_json_starved()) {
+        json_decref(*out);
+        *out = NULL;
+        return fa_fail(e, FA_ENOMEM, "%s: out of memory", what);
+    }
     return *out ? FA_OK : fa_fail(e, FA_EINVAL, "%s: line %d: %s", what, why.line, why.text);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/json.h"
 #include "host/grammar/schema_inside.h"
 #include "host/grammar/text.h"
 
@@ -107,7 +108,7 @@ static fa_status members(const object *o, const json_t *properties, int32_t *out
     for (size_t i = o->n; i-- > 0 && !s && !g->status;) {
         const member *m = &o->members[i];
         json_t *name = json_string(m->name);
-        char *key = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
+        char *key = name ? fa_json_print(name, JSON_ENCODE_ANY) : NULL;
         json_decref(name);
         if (!key) return fa_schema_fail(o->b, o->item, FA_ENOMEM, NULL, "out of memory");
         int32_t here = fa_node_text(g, key, strlen(key), value(o, m->rule, behind));

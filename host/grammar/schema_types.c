@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/json.h"
 #include "host/grammar/number.h"
 #include "host/grammar/schema_inside.h"
 #include "host/grammar/text.h"
@@ -208,7 +209,7 @@ fa_status fa_schema_values(fa_schema_builder *b, int32_t item, json_t *const *va
     if (!texts) return fa_schema_fail(b, item, FA_ENOMEM, NULL, "out of memory");
     for (size_t i = 0; i < n && !s; i++) {
         if (!(fa_schema_type_of(values[i]) & types)) continue;
-        texts[kept] = json_dumps(values[i], JSON_ENCODE_ANY);
+        texts[kept] = fa_json_print(values[i], JSON_ENCODE_ANY);
         if (!texts[kept++]) s = fa_schema_fail(b, item, FA_ENOMEM, NULL, "out of memory");
     }
     if (!s && !kept) s = fa_schema_fail(b, item, FA_EINVAL, "type", "no value that is given is of this type");

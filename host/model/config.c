@@ -67,7 +67,7 @@ static fa_status no_family(const json_t *o, const char *file, fa_error *e) {
 static fa_status only(const json_t *o, const char *key, const json_t *want, const char *file, fa_error *e) {
     const json_t *v = json_object_get(o, key);
     if (!v || json_is_null(v) || json_equal(v, want)) return FA_OK;
-    char *found = json_dumps(v, JSON_ENCODE_ANY), *wanted = json_dumps(want, JSON_ENCODE_ANY);
+    char *found = fa_json_print(v, JSON_ENCODE_ANY), *wanted = fa_json_print(want, JSON_ENCODE_ANY);
     fa_status s = fa_fail(e, FA_EUNSUPPORTED, "%s: %s: %.80s is not supported (only %s)", file, key,
                           found ? found : "?", wanted ? wanted : "?");
     free(found);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "host/base/json.h"
 #include "host/engine/engine.h"
 #include "host/server/calls.h"
 #include "host/server/internal.h"
@@ -249,7 +250,7 @@ char *fa_answer_whole(const fa_exchange *x) {
     }
     json_t *o = object(x, choices);
     json_object_set_new(o, "usage", usage_object(j));
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    char *text = o ? fa_json_print(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;
 }

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/json.h"
+
 /* --- the request ----------------------------------------------------------------------------------------------------------- */
 
 static bool keep_json(char **to, const json_t *value, fa_problem *p) {
-    *to = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    *to = fa_json_print(value, JSON_COMPACT | JSON_ENCODE_ANY);
     return *to || fa_problem_set(p, FA_ERROR_BUSY, NULL, "The server is out of memory");
 }
 
@@ -98,7 +100,7 @@ char *fa_form_describe(const json_t *tools) {
         const json_t *function = json_object_get(tool, "function"),
                      *parameters = json_object_get(function, "parameters");
         const char *description = json_string_value(json_object_get(function, "description"));
-        char *schema = parameters ? json_dumps(parameters, JSON_COMPACT) : NULL;
+        char *schema = parameters ? fa_json_print(parameters, JSON_COMPACT) : NULL;
         fprintf(f, "\n- %s", name_of(tool));
         if (description) fprintf(f, ": %s", description);
         if (schema) fprintf(f, "\n  %s", schema);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/json.h"
+
 static const char *const kind_names[] = {
     [FA_FIELD_INT] = "a whole number", [FA_FIELD_NUMBER] = "a number", [FA_FIELD_BOOL] = "true or false",
     [FA_FIELD_TEXT] = "a text",        [FA_FIELD_ARRAY] = "an array",  [FA_FIELD_OBJECT] = "an object",
@@ -137,11 +139,16 @@ static void not_json(const char *text, size_t n, json_error_t *e, fa_problem *p)
 json_t *fa_fields_parse(const char *text, size_t n, fa_problem *p) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t e;
+    fa_json_watch();
     if (!text) text = "";
     json_t *o = json_loadb(text, n, flags, &e);
     if (!o && json_error_code(&e) == json_error_numeric_overflow)
         o = json_loadb(text, n, flags | JSON_DECODE_INT_AS_REAL, &e);
-    if (!o) {
+    if (fa_json_starved()) {
+        fa_problem_set(p, FA_ERROR_INTERNAL, NULL, "Memory ran out while the body was read");
+        json_decref(o);
+        o = NULL;
+    } else if (!o) {
         not_json(text, n, &e, p);
     } else if (!json_is_object(o)) {
         fa_problem_set(p, FA_ERROR_MALFORMED, NULL, "The body must be a JSON object");

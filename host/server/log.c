@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/base/json.h"
 #include "host/server/clock.h"
 #include "host/server/internal.h"
 #include "host/server/routes.h"
@@ -16,7 +17,7 @@ static void emit(fa_server *s, json_t *line) {
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &t);
     snprintf(when, sizeof when, "%s.%03dZ", stamp, (int)(ms % 1000));
     json_object_set_new(line, "time", json_string(when));
-    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    char *text = line ? fa_json_print(line, JSON_COMPACT) : NULL;
     json_decref(line);
     if (!text) return;
     pthread_mutex_lock(&s->log_lock);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/json.h"
+
 static const char JSON[] = "application/json";
 
 static const struct {
@@ -56,7 +58,7 @@ static json_t *text_of(const char *message) {
 static char *error_text(const char *message, const char *type, const char *param, const char *code) {
     json_t *o = json_pack("{s:{s:o, s:s, s:s?, s:s}}", "error", "message", text_of(message), "type", type, "param",
                           param && *param ? param : NULL, "code", code);
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    char *text = o ? fa_json_print(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;
 }
@@ -128,7 +130,7 @@ static void no_memory(fa_exchange *x) {
 }
 
 void fa_reply_json(fa_exchange *x, json_t *body) {
-    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = body ? fa_json_print(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     json_decref(body);
     if (text)
         answer(x, 200, 0, text);
@@ -137,7 +139,7 @@ void fa_reply_json(fa_exchange *x, json_t *body) {
 }
 
 void fa_reply_event(fa_exchange *x, json_t *data) {
-    char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+    char *text = data ? fa_json_print(data, JSON_COMPACT) : NULL;
     json_decref(data);
     fa_text event = {0};
     if (!text || fa_text_append(&event, "data: ", 6) || fa_text_append(&event, text, strlen(text)) ||
