@@ -403,6 +403,18 @@ $(VENV)/bin/python: models/recipe/requirements.txt
 	$(VENV)/bin/pip install -q -r $<
 	@touch $@
 
+# lm-evaluation-harness through the service and through transformers
+LM_EVAL := $(BUILD)/lm-eval/bin/python
+$(BUILD)/lm-eval/installed: tests/lm_eval/requirements.txt
+	python3 -m venv $(@D) && $(@D)/bin/pip install -q --disable-pip-version-check -r $< && touch $@
+
+.PHONY: lm-eval
+lm-eval: all $(BUILD)/lm-eval/installed ## lm-evaluation-harness against fathom serve and transformers on SmolLM2; fails where they differ (minutes)
+	@models/fetch-smollm2.sh "$(SMOLLM2)"
+	@$(LM_EVAL) tests/lm_eval/compare.py $(BUILD)/fathom "$(SMOLLM2)" $(BUILD)/lm-eval.json
+	@$(LM_EVAL) tests/lm_eval/perplexity.py "$(SMOLLM2)" LICENSE 128 64
+	@$(BUILD)/fathom eval --model "$(SMOLLM2)" --numerics w8a16 --window 128 --stride 64 --json --perplexity LICENSE
+
 .PHONY: recipe
 recipe: $(RECIPE_PYTHON) ## train the model on worked problems, for hours; goes on where it stopped
 	$(RECIPE_PYTHON) models/recipe/sft.py --work $(RECIPE_WORK)
