@@ -59,7 +59,8 @@ json_t *fa_logprobs_columns(void) {
 static json_t *token_name(const fa_tokenizer *t, int32_t id) {
     size_t n = 0;
     const char *piece = fa_tokenizer_piece(t, id, &n);
-    json_t *name = json_stringn(piece ? piece : "", piece ? n : 0);
+    if (!piece) return json_string("");
+    json_t *name = json_stringn(piece, n);
     if (name) return name;
     fa_text shown = {0};
     fa_status s = fa_text_append(&shown, "bytes:", 6);

@@ -27,10 +27,10 @@ def serve(fathom, model, state):
     raise SystemExit("fathom serve did not start")
 
 
-def evaluate(model, args, tasks):
+def evaluate(model, args, tasks, batch):
     import lm_eval
 
-    found = lm_eval.simple_evaluate(model=model, model_args=args, tasks=TASKS, task_manager=tasks, batch_size=1, bootstrap_iters=0)
+    found = lm_eval.simple_evaluate(model=model, model_args=args, tasks=TASKS, task_manager=tasks, batch_size=batch, bootstrap_iters=0)
     return {
         (task, metric.split(",")[0]): value
         for task, metrics in found["results"].items()
@@ -57,11 +57,12 @@ def main(fathom, model, out=None):
                 "local-completions",
                 {"model": model.name, "base_url": url + "/v1/completions", "tokenizer": scratch + "/tokenizer", "num_concurrent": 4, "max_retries": 1},
                 tasks,
+                1,
             )
         finally:
             server.terminate()
             server.wait()
-        theirs = evaluate("hf", {"pretrained": str(model.parent), "gguf_file": model.name, "dtype": "float32", "device": "cpu"}, tasks)
+        theirs = evaluate("hf", {"pretrained": str(model.parent), "gguf_file": model.name, "dtype": "float32", "device": "cpu"}, tasks, 32)
     failed = False
     rows = []
     for key, a in ours.items():
