@@ -1,6 +1,7 @@
 """The openai SDK against a running fathom serve."""
 
 import asyncio
+import base64
 import os
 import sys
 import time
@@ -742,6 +743,21 @@ def _():
 @check("images are refused cleanly")
 def _():
     raises(openai.NotFoundError, lambda: client.images.generate(model="janus", prompt="a"))
+
+
+@check("a model that draws gives pictures, the same by seed")
+def _():
+    painter = openai.OpenAI(base_url=os.environ["FATHOM_JANUS_URL"] + "/v1", api_key="none", max_retries=0)
+
+    def draw(**more):
+        return painter.images.generate(model="janus-pro-tiny", prompt="A red circle", size="auto", **more)
+
+    first, again = (draw(n=2, response_format="b64_json", extra_body={"seed": 3, "guidance": 4}) for _ in range(2))
+    pictures = [base64.b64decode(one.b64_json) for one in first.data]
+    expect(len(pictures) == 2 and all(p.startswith(b"\x89PNG") for p in pictures), first)
+    expect([one.b64_json for one in first.data] == [one.b64_json for one in again.data], "another picture")
+    expect(first.usage.output_tokens == 72 and first.usage.total_tokens == first.usage.input_tokens + 72, first.usage)
+    raises(openai.BadRequestError, lambda: draw(response_format="url"), param="response_format")
 
 
 @check("a value out of range is UnprocessableEntityError and names field and range")
