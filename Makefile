@@ -314,6 +314,10 @@ fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that do harm, TIME=60 seconds long: 
 	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) $(FUZZ_FLAGS) \
 	  $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
 
+.PHONY: cluster-kills
+cluster-kills: all $(BUILD)/tests/cluster/test_faults ## kill a rank of a served cluster at 50 random moments
+	@FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_KILLS=50 $(BUILD)/tests/cluster/test_faults killed
+
 .PHONY: valgrind
 valgrind: ## look for leaks in `fathom run`
 	@$(MAKE) --no-print-directory test T=valgrind
