@@ -5,25 +5,25 @@ import asyncio
 from client import share
 from load import Traffic, ms
 
-USERS, NEWCOMERS, TOKENS = 4, 40, 32
+USERS, NEWCOMERS = 4, 40
 
 
 async def run(service_of, report, short):
-    seconds, calm, sums, patience = (5, 3, 1, 60) if short else (60, 30, 16, 0)
+    seconds, calm, sums, tokens, patience = (5, 3, 1, 4, 60) if short else (60, 30, 16, 32, 0)
     service = service_of("--parallel", "16")
     try:
         service.start()
         users = [service.key(f"user{i}", established=True) for i in range(USERS)]
         crowd = [service.key(f"newcomer{i}", "--concurrency", "0") for i in range(NEWCOMERS)]
         await service.settle()
-        most = await Traffic(sums).users(service, users, min(calm, 10), TOKENS, each=4)
+        most = await Traffic(sums).users(service, users, min(calm, 10), tokens, each=4)
         capacity = len(most.good()) / min(calm, 10)
         report.line(load="16 at once", requests_per_s=round(capacity, 1), **most.figures())
-        before = await Traffic(sums).users(service, users, calm, TOKENS)
+        before = await Traffic(sums).users(service, users, calm, tokens)
         report.line(load="unloaded", **before.figures())
         rate = 10 * capacity
-        during, flood = await asyncio.gather(Traffic(sums).users(service, users, seconds, TOKENS),
-                                             Traffic(sums).flood(service, crowd, seconds, TOKENS, rate, patience))
+        during, flood = await asyncio.gather(Traffic(sums).users(service, users, seconds, tokens),
+                                             Traffic(sums).flood(service, crowd, seconds, tokens, rate, patience))
         report.line(load="the old keys in the flood", **during.figures())
         refused = flood.refused()
         report.line(load=f"the flood, {rate:.0f} requests/s", **flood.figures(), refused=len(refused),

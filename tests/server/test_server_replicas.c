@@ -62,7 +62,7 @@ static check_output at(const site *s, const char *command) {
 static void open_site(site *s, const balancer *with) {
     char *options = NULL, *command = NULL;
     *s = (site){.with = with, .folder = check_folder()};
-    check_server_start(&s->replica[0], "--threads 1 --name one --notice-seconds 3 --drain-seconds 120");
+    check_server_start(&s->replica[0], "--threads 1 --name one --notice-seconds 3 --drain-seconds 600");
     CHECK(asprintf(&options, "--threads 1 --name two --database %s/fathom.db", s->replica[0].folder) > 0);
     check_server_start(&s->replica[1], options);
     check_output o = at(s, with->config);
@@ -118,15 +118,17 @@ static bool is_over(check_server *replica, int *status) {
 
 static void ends_without_an_error(site *s, int conversation) {
     char *command = NULL;
+    const char *flags = getenv("FATHOM_SANITIZE"); /* with which a token may take a hundred times as long */
+    const int tokens = flags && *flags ? 40 : 700;
     CHECK(
         asprintf(
             &command,
-            "curl -skN --max-time 120 --unix-socket $D/socket -H 'X-Prefix-Affinity: conversation %d' "
+            "curl -skN --max-time 600 --unix-socket $D/socket -H 'X-Prefix-Affinity: conversation %d' "
             "-H 'Content-Type: application/json' -d '{\"model\": \"deepseek-chat\", \"stream\": true, \"n\": 4, \"ignore_eos\": true, "
-            "\"max_tokens\": 700, \"messages\": [{\"role\": \"user\", \"content\": \"What is 47 * 68?\"}]}' "
+            "\"max_tokens\": %d, \"messages\": [{\"role\": \"user\", \"content\": \"What is 47 * 68?\"}]}' "
             "%s://localhost/v1/chat/completions >$D/stream 2>$D/stream.err & "
             "while ! grep -q data: $D/stream; do sleep 0.02; done",
-            conversation, s->with->scheme) > 0);
+            conversation, tokens, s->with->scheme) > 0);
     check_output o = at(s, command);
     CHECK(o.status == 0, "%s%s", o.out, o.err);
     check_output_free(&o);
