@@ -407,6 +407,23 @@ static void windows_go_on(void *unused) {
     clear(&d);
 }
 
+static void the_documents_questions_are_read(void *unused) {
+    (void)unused;
+    check_output have = check_command("python3 -c 1");
+    if (have.status) check_skip("there is no python3");
+    check_output_free(&have);
+    char *folder = check_scratch();
+    check_output o = must(check_command("sed -n 's/^    {\"task\"/{\"task\"/p' docs/evaluation.md >'%s/q' && " EVAL
+                                        "--run-code --json -n 5 '%s/q'",
+                                        folder, folder));
+    json_t *line = first_line(&o);
+    CHECK(number(line, "questions") == 6, "%s", o.out);
+    json_decref(line);
+    check_output_free(&o);
+    check_remove(folder);
+    free(folder);
+}
+
 static void refusals(void *unused) {
     (void)unused;
     static const check_refusal uses[] = {
@@ -426,7 +443,7 @@ int main(int argc, char **argv) {
         JUDGED = sizeof judged / sizeof *judged,
         PASSES = sizeof passes / sizeof *passes,
         WRONGS = sizeof wrongs / sizeof *wrongs,
-        OTHERS = 7
+        OTHERS = 8
     };
     static char names[PASSES][60];
     check_case cases[OTHERS + JUDGED + PASSES + WRONGS] = {
@@ -436,6 +453,7 @@ int main(int argc, char **argv) {
         {"choices are scored by their likelihood, and by length", choices_are_scored_by_likelihood, NULL},
         {"modes stand in one table against FP32", modes_stand_in_one_table, NULL},
         {"a text that was scored in part goes on", windows_go_on, NULL},
+        {"the questions of docs/evaluation.md are read", the_documents_questions_are_read, NULL},
         {"wrong uses are refused", refusals, NULL},
     };
     check_case *at = cases + OTHERS;
