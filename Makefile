@@ -180,7 +180,11 @@ $(BUILD)/tests/cluster/ranks: $(call object,tests/cluster/ranks.c $(filter-out %
 	@mkdir -p $(@D)
 	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MPI_LIBS) $(LIBS) -lm
 
-$(BUILD)/tests/cluster/test_ranks: | $(RANKS)
+$(BUILD)/tests/cluster/link: $(BUILD)/obj/tests/cluster/link.o
+	@mkdir -p $(@D)
+	$(call quiet,ld,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/cluster/test_ranks: | $(RANKS) $(BUILD)/tests/cluster/link
 
 # hls/rtl as C++ by Verilator; without it the programs of tests/rtl skip
 RTL_MODEL := $(if $(shell command -v verilator),$(BUILD)/rtl/libmodel.so)

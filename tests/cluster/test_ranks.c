@@ -49,6 +49,26 @@ static void compare(void *arg) {
     check_output_free(&o);
 }
 
+/* Ranks on two "machines": network namespaces with a link between them that delays packets and loses some. */
+static void compare_over_link(void *arg) {
+    const char *link = arg;
+    char program[512];
+    enum { SKIP = 77, COMBINATIONS = 6 };
+    snprintf(program, sizeof program, "%s/tests/cluster/ranks", build_folder());
+    if (access(program, X_OK)) check_skip("built without Open MPI (libopenmpi-dev)");
+    if (system("command -v mpirun nsenter ip >/dev/null")) check_skip("there is no mpirun, nsenter or ip");
+    check_output o = check_command(
+        "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 %s/tests/cluster/link %s mpirun --oversubscribe --bind-to none "
+        "--mca plm_rsh_agent tests/cluster/agent.sh --mca pml ob1 --mca btl tcp,self --mca btl_tcp_if_include link0 "
+        "--mca oob_tcp_if_include link0 -H 10.9.0.1:2,10.9.0.2:2 -n 4 $PWD/%s cpu " MODES " " DEVICES,
+        build_folder(), link, program);
+    if (o.status == SKIP) check_skip("%s", o.err);
+    int same = 0;
+    for (const char *line = o.out; (line = strstr(line, "same ")); line++) same += line == o.out || line[-1] == '\n';
+    CHECK(o.status == 0 && same == COMBINATIONS, "status %d: %s%s", o.status, o.out, o.err);
+    check_output_free(&o);
+}
+
 /* A golden model of each router on the CPU; devices, which start slowly in every rank, have an FP8 one and the model that ships. */
 static run runs[] = {
     {1, "cpu", MODES, MOE},
@@ -76,6 +96,8 @@ static const check_case cases[] = {
     {"4 ranks give the bits of one process (sim, opencl)", compare, &runs[8]},
     {"8 ranks give the bits of one process (sim, opencl)", compare, &runs[9]},
     {"models without experts, on 3 ranks", compare, &runs[10]},
+    {"2 ms of delay between machines change no result", compare_over_link, "2000 0"},
+    {"2 % of packets lost between machines change no result", compare_over_link, "300 20"},
 };
 
 int main(int argc, char **argv) {
