@@ -318,6 +318,11 @@ fuzz: $(BUILD)/fuzz_$(T) ## look for inputs that do harm, TIME=60 seconds long: 
 	@TMPDIR=$(or $(wildcard /dev/shm),/tmp) LSAN_OPTIONS=suppressions=.ci/lsan.txt $< -max_total_time=$(TIME) $(FUZZ_FLAGS) \
 	  $(BUILD)/corpus-$(T) tests/fuzz/corpus-$(T)
 
+.PHONY: bench-cluster
+bench-cluster: all $(BENCHES) $(BUILD)/tests/cluster/link ## how much of a cluster's messages is hidden behind work, with 200 us of delay; as root
+	@mkdir -p $(BENCH_MODELS)/v3-moe-1gb && $(BUILD)/tests/bench/make_model v3-moe-1gb $(BENCH_MODELS)/v3-moe-1gb
+	@tests/bench/overlap.py --build $(BUILD) --model $(BENCH_MODELS)/v3-moe-1gb
+
 .PHONY: cluster-kills
 cluster-kills: all $(BUILD)/tests/cluster/test_faults ## kill a rank of a served cluster at 50 random moments
 	@FATHOM_BIN=$(BUILD)/fathom FATHOM_BUILD=$(BUILD) FATHOM_KILLS=50 $(BUILD)/tests/cluster/test_faults killed

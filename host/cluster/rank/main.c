@@ -13,6 +13,9 @@
 
 #include "host/cluster/rank/rank.h"
 
+/* Longer messages over TCP wait for the receiver to ask for them: a way there and back, in which both must be inside of Open MPI. */
+#define EAGER_BYTES "1048576"
+
 typedef struct job {
     fa_link link;
     fa_rank *rank;
@@ -193,6 +196,7 @@ int main(int argc, char **argv) {
     fa_error e = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
+    setenv("OMPI_MCA_btl_tcp_eager_limit", EAGER_BYTES, 0);
     if (MPI_Init(&argc, &argv)) return 1;
     enum { WAIT_MS = 60000 };
     fa_status s = fa_link_open(&j.link, MPI_COMM_WORLD, WAIT_MS, &e);
