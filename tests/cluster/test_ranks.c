@@ -74,7 +74,7 @@ static run runs[] = {
     {1, "cpu", MODES, MOE},
     {2, "cpu", MODES, MOE},
     {3, "cpu", MODES, MOE},
-    {4, "cpu", MODES ",both:1,both:3", MOE},
+    {4, "cpu", MODES ",both:1,both:2", MOE},
     {8, "cpu", MODES, MOE},
     {1, "sim,opencl", MODES, DEVICES},
     {2, "sim,opencl", MODES, DEVICES},
