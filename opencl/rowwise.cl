@@ -10,16 +10,16 @@ kernel void fathom_quantise(global const uchar *params, long at, global const fl
     values += t * op->ldv + first;
     float scale = block_scale(largest_bits(x, n));
     scales[t * op->lds + block] = scale;
-    for (int i = 0; i < FCL_BLOCK; i += 32) {
-        float16 v[2];
-        for (int k = 0; k < 2; k++) {
-            int from = i + 16 * k;
-            v[k] = (float16)(0.0f);
-            if (from < n && !isnan(scale))
-                v[k] = round_to_code(div16(load_x(x + from, n - from), (float16)(scale))) * 0x1p118f;
+    for (int i = 0; i < FCL_BLOCK; i += 16) {
+        float lanes[16];
+        float16 v = (float16)(0.0f);
+        if (i < n && !isnan(scale)) v = round_to_code(div16(load_x(x + i, n - i), (float16)(scale))) * 0x1p118f;
+        global float *evens = values + i / 32 * 32 + i % 32 / 2;
+        vstore16(v, 0, lanes);
+        for (int j = 0; j < 8; j++) {
+            evens[j] = lanes[2 * j];
+            evens[16 + j] = lanes[2 * j + 1];
         }
-        vstore16((float16)(v[0].even, v[1].even), 0, values + i);
-        vstore16((float16)(v[0].odd, v[1].odd), 1, values + i);
     }
 }
 
