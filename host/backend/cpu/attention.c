@@ -78,7 +78,8 @@ static bool lies_ready(const fa_kv_part *part, int64_t width) {
 
 static page_rows rows_where_they_lie(const attention *a, const fa_kv_part *part, int32_t page) {
     cpu_matrix m = page_part(a->kv, part, page);
-    return (page_rows){(const float *)m.data + a->first, m.row_bytes / (int64_t)sizeof(float)};
+    const void *rows = m.data; /* aligned: pages begin at 64 bytes, and a row has whole vectors */
+    return (page_rows){(const float *)rows + a->first, m.row_bytes / (int64_t)sizeof(float)};
 }
 
 /* Elements first .. first + width - 1 of the first n rows. */
