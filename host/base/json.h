@@ -31,7 +31,7 @@ fa_status fa_json_text(const json_t *o, const char *key, const char *fallback, c
 void fa_json_watch(void);
 /* Whether memory ran out in this thread's calls since fa_json_watch. */
 bool fa_json_starved(void);
-/* json_dumps; NULL also when memory ran out while `value` was made. The caller frees. */
+/* json_dumps; NULL also when memory ran out while `value` was made, after which the thread watches anew. The caller frees. */
 char *fa_json_print(const json_t *value, size_t flags);
 
 #endif

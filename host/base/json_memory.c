@@ -26,6 +26,7 @@ bool fa_json_starved(void) {
 char *fa_json_print(const json_t *value, size_t flags) {
     char *text = json_dumps(value, flags);
     if (!starved) return text;
+    starved = false; /* told here: the next value of a thread that only prints is another one */
     free(text);
     return NULL;
 }
