@@ -6,13 +6,6 @@
 #include "tests/lib/check.h"
 #include "tests/lib/command.h"
 
-static void needs(const char *program) {
-    check_output o = check_command("command -v %s", program);
-    int status = o.status;
-    check_output_free(&o);
-    if (status) check_skip("%s is not installed", program);
-}
-
 static void succeeds(const char *folder, const char *command) {
     check_output o = check_command("D='%s'; export D; %s", folder, command);
     CHECK(o.status == 0, "%s: %d\n%s%s", command, o.status, o.out, o.err);
@@ -25,7 +18,7 @@ static void succeeds(const char *folder, const char *command) {
 
 static void systemd_takes_the_units_without_a_word(void *arg) {
     (void)arg;
-    needs("systemd-analyze");
+    check_needs("systemd-analyze");
     char *folder = check_folder();
     succeeds(folder,
              COPY_UNITS "out=$(systemd-analyze verify --man=no \"$D/fathom.service\" \"$D/fathom.socket\" 2>&1) && "
@@ -36,7 +29,7 @@ static void systemd_takes_the_units_without_a_word(void *arg) {
 /* systemd's measure of what a unit exposes, 0 to 100 here; a unit without sandbox has 96 */
 static void the_service_exposes_next_to_nothing(void *arg) {
     (void)arg;
-    needs("systemd-analyze");
+    check_needs("systemd-analyze");
     check_output o = check_command("systemd-analyze --version | sed -n '1s/^systemd \\([0-9]*\\).*/\\1/p'");
     int version = atoi(o.out);
     check_output_free(&o);
@@ -49,8 +42,8 @@ static void the_service_exposes_next_to_nothing(void *arg) {
 
 static void nginx_takes_its_part(void *arg) {
     (void)arg;
-    needs("nginx");
-    needs("openssl");
+    check_needs("nginx");
+    check_needs("openssl");
     char *folder = check_folder();
     succeeds(
         folder,
@@ -65,8 +58,8 @@ static void nginx_takes_its_part(void *arg) {
 
 static void haproxy_takes_its_part(void *arg) {
     (void)arg;
-    needs("haproxy");
-    needs("openssl");
+    check_needs("haproxy");
+    check_needs("openssl");
     char *folder = check_folder();
     succeeds(
         folder,
@@ -78,7 +71,7 @@ static void haproxy_takes_its_part(void *arg) {
 
 static void prometheus_takes_its_part(void *arg) {
     (void)arg;
-    needs("promtool");
+    check_needs("promtool");
     char *folder = check_folder();
     succeeds(folder, "cp deploy/alerts.yml \"$D\" && touch \"$D/fathom.key\" && "
                      "sed \"s,/etc/prometheus,$D,\" deploy/prometheus.yml >\"$D/prometheus.yml\" && "

@@ -7,13 +7,6 @@
 #include "tests/lib/check.h"
 #include "tests/lib/command.h"
 
-static void needs(const char *program) {
-    check_output o = check_command("command -v %s", program);
-    int status = o.status;
-    check_output_free(&o);
-    if (status) check_skip("%s is not installed", program);
-}
-
 /* Runs it with $D a new folder; its standard output must be empty and its exit status 0. */
 static void holds(const char *command) {
     char *folder = check_folder();
@@ -25,8 +18,8 @@ static void holds(const char *command) {
 
 static void every_option_has_its_place_in_a_page(void *arg) {
     (void)arg;
-    needs("scdoc");
-    needs("man");
+    check_needs("scdoc");
+    check_needs("man");
     holds(
         "packaging/man/pages.sh \"$FATHOM_BIN\" 0 \"$D\";"
         "for page in \"$D\"/fathom-*.1; do c=${page##*/fathom-}; c=${c%.1};"
@@ -38,7 +31,7 @@ static void every_option_has_its_place_in_a_page(void *arg) {
 
 static void pages_are_the_same_every_time(void *arg) {
     (void)arg;
-    needs("scdoc");
+    check_needs("scdoc");
     holds(
         "SOURCE_DATE_EPOCH=86400; export SOURCE_DATE_EPOCH; for i in 1 2; do packaging/man/pages.sh \"$FATHOM_BIN\" 0 \"$D/$i\"; done;"
         "diff -r \"$D/1\" \"$D/2\"");
@@ -70,7 +63,7 @@ static void bash_completes(void *arg) {
 
 static void zsh_completes(void *arg) {
     (void)arg;
-    needs("zsh");
+    check_needs("zsh");
     check_output o = check_command(
         "zsh -f tests/cli/completion.zsh \"$(realpath \"$(dirname \"$FATHOM_BIN\")\")\" 'fathom plan --boa' --boards-per-host");
     CHECK(strstr(o.out, "--boards-per-host"), "offered: %s%s", o.out, o.err);
@@ -80,7 +73,7 @@ static void zsh_completes(void *arg) {
 
 static void parts_are_listed_the_same_every_time(void *arg) {
     (void)arg;
-    needs("python3");
+    check_needs("python3");
     const char *flags = getenv("FATHOM_SANITIZE");
     if (flags && *flags) check_skip("a sanitizer's libraries are no part of what is handed out");
     holds(

@@ -57,6 +57,13 @@ void check_output_free(check_output *o) {
     *o = (check_output){0};
 }
 
+void check_needs(const char *program) {
+    check_output o = check_command("command -v %s", program);
+    int status = o.status;
+    check_output_free(&o);
+    if (status) check_skip("%s is not installed", program);
+}
+
 void check_refusals(const check_refusal *uses, size_t n) {
     for (size_t i = 0; i < n; i++) {
         check_output o = check_command("env -u FATHOM_MODEL \"$FATHOM_BIN\" %s", uses[i].arguments);

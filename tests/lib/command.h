@@ -15,6 +15,9 @@ typedef struct check_output {
 check_output check_command(const char *command, ...) __attribute__((format(printf, 1, 2)));
 void check_output_free(check_output *o);
 
+/* Skips the case where no such program is installed. */
+void check_needs(const char *program);
+
 /* A use of the program that must be refused: exit status, a part of what standard error says, nothing on standard output. */
 typedef struct check_refusal {
     const char *arguments, *says;

@@ -41,13 +41,6 @@ typedef struct site {
     pid_t child;
 } site;
 
-static void needs(const char *program) {
-    check_output o = check_command("command -v %s", program);
-    int status = o.status;
-    check_output_free(&o);
-    if (status) check_skip("%s is not installed", program);
-}
-
 static void nap(double seconds) {
     nanosleep(&(struct timespec){(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))}, NULL);
 }
@@ -154,9 +147,9 @@ static void conversations_stay_and_a_replica_leaves(void *arg) {
     const balancer *with = arg;
     site s;
     int served[3] = {0}, of_one = -1;
-    needs(with->program);
-    needs("curl");
-    needs("openssl");
+    check_needs(with->program);
+    check_needs("curl");
+    check_needs("openssl");
     open_site(&s, with);
     for (int c = 0; c < CONVERSATIONS; c++) {
         int who = who_serves(&s, c);
